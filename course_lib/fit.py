@@ -1,0 +1,369 @@
+"""The one training loop of the course.
+
+For each loss that a method yields: clear the gradients, backward, average over ranks, check, clip, step.
+Then the moving average, the hooks, the checkpoint. That carries every family of the course, on one device or
+on many (`torchrun` or `fabric run`), and a run that was stopped anywhere goes on bit for bit.
+
+Three rules make the resume exact:
+- which samples a step sees, and the random numbers it draws, depend on (seed, rank, step) alone;
+- a batch is fetched *before* the step is seeded, so a data set that draws numbers cannot disturb the step;
+- all lasting state (pools, schedules, statistics) is a buffer of the method, so a state dict holds everything.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm.auto import tqdm
+
+from course_lib.checkpoint import History, RunState
+from course_lib.errors import CourseError, NonFiniteLoss
+from course_lib.method import Batch, Loss, Method
+
+Precision = Literal["fp32", "bf16"]
+Hook = Callable[[int, dict[str, float]], None]
+
+
+class Data(Protocol):
+    """Anything with a length that gives a batch for a LongTensor of indices; a plain Tensor will do."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Tensor, /) -> Batch: ...
+
+
+@dataclass
+class Run:
+    """What `fit` did. Printing it gives one line: steps, seconds, samples per second, last losses."""
+
+    method: nn.Module  # the method itself, trained in place
+    averaged: dict[str, nn.Module]  # the moving averages of the sub-modules named in `method.ema`
+    step: int  # steps done in all, earlier runs included
+    seconds: float  # of this call
+    samples: int  # seen by this call, on all ranks
+    stopped: bool = False  # True if somebody pressed stop before the last step
+    history: History = field(default_factory=dict)  # name -> [(step, value)]
+
+    @property
+    def model(self) -> nn.Module:
+        """A copy of the method with its averaged networks in place, in eval mode: what one publishes."""
+        model = deepcopy(self.method)
+        for name, net in self.averaged.items():
+            model.get_submodule(name).load_state_dict(net.state_dict())
+        return model.eval()
+
+    def __repr__(self) -> str:
+        speed = self.samples / max(self.seconds, 1e-9)
+        losses = ", ".join(f"{k} {v[-1][1]:.4g}" for k, v in self.history.items() if v)
+        state = "stopped after" if self.stopped else "trained to"
+        return f"{state} step {self.step} in {self.seconds:.1f} s, {speed:,.0f} samples/s; {losses}"
+
+
+def fit(
+    method: nn.Module,
+    data: Data,
+    *,
+    steps: int,  # train until this many steps are done, earlier runs included
+    batch: int = 64,  # samples of one backward pass, on each rank
+    accumulate: int = 1,  # backward passes that share one optimizer step
+    lr: Callable[[int], float] | None = None,  # step -> factor on each optimizer's own learning rate
+    ema: float = 0.0,  # decay of the moving average of `method.ema`, 0 for none
+    clip: float | None = None,  # largest allowed gradient norm
+    seed: int = 0,
+    precision: Precision = "fp32",  # bf16 pays on GPUs and on CPUs that have it in hardware, else it is slow
+    device: str = "auto",  # "auto", "cpu", "cuda" or "mps"
+    fabric: Fabric | None = None,  # for many devices; then `precision` and `device` are its business
+    checkpoint: Path | str | None = None,  # where the state of the run is kept
+    every: int = 500,  # steps between two checkpoints
+    resume: bool = False,  # go on from `checkpoint` if it exists
+    hooks: tuple[Hook, ...] = (),  # each is called with (step, losses) after every step; it must only look
+    progress: bool = True,
+) -> Run:
+    """Train `method` on `data`; the method is changed in place and also returned, in a `Run`.
+
+    Pressing Ctrl-C (or the notebook's stop button) ends the run after the step under way, saves the
+    checkpoint if there is one, and returns what there is. Pressing it twice breaks off at once.
+
+    Raises NonFiniteLoss when a loss or a gradient is NaN or infinite; the weights are then still those of the
+    last good update, and the checkpoint is untouched. Raises CourseError for arguments that cannot work.
+    """
+    _check(data, steps, batch, accumulate, every)
+    fabric = fabric or one_device(device, precision)
+    # Under torchrun every rank draws the same initial weights only if the method was built from one seed;
+    # rank 0's copy is sent to all, so that it holds whatever the caller did.
+    method.to(fabric.device)
+    _broadcast(method, fabric)
+    if hasattr(data, "to"):
+        data = data.to(fabric.device)  # uint8: a whole data set is some ten MiB
+    opts = method.optimizers()
+    for group in (g for o in opts.values() for g in o.param_groups):
+        group.setdefault("initial_lr", group["lr"])
+    averages = {name: _average(method.get_submodule(name), ema) for name in (method.ema if ema else ())}
+    state = RunState(
+        parts={
+            "method": method,
+            **{f"opt.{k}": o for k, o in opts.items()},
+            **{f"ema.{k}": a for k, a in averages.items()},
+        },
+        about=dict(seed=seed, batch=batch, accumulate=accumulate, ema=ema, samples=len(data)),
+    )
+    state.about["world"] = fabric.world_size
+    path = Path(checkpoint) if checkpoint else None
+    start, history = state.open(path, resume, fabric)
+
+    block = batch * accumulate * fabric.world_size  # samples of one optimizer step, on all ranks
+    began, done, stopped = time.monotonic(), start, False
+    bar = tqdm(
+        total=steps,
+        initial=start,
+        unit="step",
+        disable=not progress or not fabric.is_global_zero,
+        leave=False,
+    )
+    with bar, _stop_button() as pressed:
+        for step in range(start, steps):
+            index = batch_indices(len(data), seed=seed, start=step * block, count=block)
+            mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
+            batches = [data[part] for part in mine.split(batch)]
+            torch.manual_seed((seed * 1_000_003 + step) * 4096 + fabric.global_rank)
+            method.train()
+            factor = lr(step) if lr else 1.0
+            logs = _one_step(method, batches, opts, step, factor, clip, fabric)
+            for name, average in averages.items():
+                average.update_parameters(method.get_submodule(name))
+            done = step + 1
+            for name, value in logs.items():
+                history.setdefault(name, []).append((step, value))
+            for hook in hooks:
+                hook(step, logs)
+            if path and done % every == 0 and done < steps:
+                state.save(path, done, history, fabric, forgiving=True)
+            if not bar.disable:
+                bar.set_postfix_str(_bar_text(logs, (done - start) * block, began), refresh=False)
+                bar.update()
+            if stopped := _any_rank(pressed.is_set(), fabric):
+                break
+    if path and (done > start or not path.exists()):
+        state.save(path, done, history, fabric)
+    method.eval()
+    nets = {name: average.module.eval() for name, average in averages.items()}
+    seconds = time.monotonic() - began
+    return Run(method, nets, done, seconds, (done - start) * block, stopped and done < steps, history)
+
+
+def _one_step(
+    method: Method | nn.Module,
+    batches: list[Batch],
+    opts: dict[str, torch.optim.Optimizer],
+    step: int,
+    factor: float,
+    clip: float | None,
+    fabric: Fabric,
+) -> dict[str, float]:
+    """Every loss the method yields at this step, each followed by its update. Returns the values, averaged over micro-batches."""
+    phases = [method.losses(b, step) for b in batches]
+    logs: dict[str, float] = {}
+    while True:
+        losses = [
+            loss for i, phase in enumerate(phases) if (loss := _backward(phase, opts, i, len(phases), fabric))
+        ]
+        if not losses:
+            return logs
+        name = losses[0].opt
+        params = _parameters(opts[name])
+        value = _average_over_ranks(
+            torch.stack([x.value.detach().float() for x in losses]).mean(), params, fabric
+        )
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
+        # one look at the device a loss: it is what makes "the weights are those of the last good step" true
+        if not torch.isfinite(value + norm):
+            raise NonFiniteLoss(_diagnosis(step, name, value, norm, batches, opts[name]))
+        if clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(params, clip, norm)
+        for group in opts[name].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        opts[name].step()
+        logs[f"loss/{name}"] = value.item()
+        for key in losses[0].logs:
+            logs[key] = torch.stack([x.logs[key].detach().float() for x in losses]).mean().item()
+
+
+def _backward(
+    phase: Iterator[Loss], opts: dict[str, torch.optim.Optimizer], i: int, n: int, fabric: Fabric
+) -> Loss | None:
+    """Advance micro-batch `i` of `n` to its next loss and add the gradient of that loss divided by n."""
+    try:
+        with fabric.autocast():
+            loss = next(phase, None)
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise CourseError(
+                "The batch is too small for batch normalisation, which needs at least 2 samples: use a larger batch."
+            ) from error
+        raise
+    if loss is None:
+        return None
+    if loss.opt not in opts:
+        raise CourseError(
+            f'The method yielded a loss for "{loss.opt}", but its optimizers are {sorted(opts)}.'
+        )
+    params = _parameters(opts[loss.opt])
+    if i == 0:
+        opts[loss.opt].zero_grad()
+    # only this player's parameters: D's step leaves no gradient in G, nor G's step in D
+    (loss.value / n).backward(inputs=params)
+    return loss
+
+
+def _parameters(opt: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [p for group in opt.param_groups for p in group["params"] if p.requires_grad]
+
+
+# ---- which samples a step sees -------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4)
+def _epoch(n: int, seed: int, epoch: int) -> Tensor:
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    return torch.randperm(n, generator=generator)
+
+
+def batch_indices(n: int, *, seed: int, start: int, count: int) -> Tensor:
+    """Positions start .. start + count of an endless stream of reshuffled epochs of n samples; (count,) int64.
+
+    A pure function: any part of the stream can be had without the part before it, so a resumed run sees the
+    samples that an uninterrupted one would have seen.
+    """
+    first, last = start // n, (start + count - 1) // n
+    stream = torch.cat([_epoch(n, seed, e) for e in range(first, last + 1)])
+    return stream[start - first * n :][:count]
+
+
+def warmup_cosine(steps: int, *, warmup: int = 50, flat: float = 0.0) -> Callable[[int], float]:
+    """A learning-rate factor for `fit(lr=...)`: up over `warmup` steps, constant until `flat * steps`, then a cosine to 0."""
+
+    def factor(step: int) -> float:
+        rest = max(0.0, (step - flat * steps) / max(1.0, steps - flat * steps))
+        return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, rest)))
+
+    return factor
+
+
+# ---- one device, many devices --------------------------------------------------------------------------------
+
+
+def one_device(device: str = "auto", precision: Precision = "fp32") -> Fabric:
+    """A Fabric on one device. Raises CourseError for a device this machine lacks, naming what it has."""
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device != "auto" and not found.get(device):
+        have = ", ".join(k for k, v in found.items() if v)
+        raise CourseError(
+            f'Device "{device}" was asked for, but this machine has: {have}. Use device="auto".'
+        )
+    if precision not in PRECISIONS:
+        raise CourseError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
+    return Fabric(accelerator=device, devices=1, precision=PRECISIONS[precision])
+
+
+PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def _average_over_ranks(value: Tensor, params: list[nn.Parameter], fabric: Fabric) -> Tensor:
+    """One flat all-reduce of the loss and every gradient. Networks stay unwrapped, so any graph will do."""
+    if fabric.world_size == 1:
+        return value
+    grads = [p.grad for p in params if p.grad is not None]
+    flat = torch.cat([value.view(1), *(g.flatten() for g in grads)])
+    flat = fabric.all_reduce(flat, reduce_op="mean")
+    for grad, part in zip(grads, flat[1:].split([g.numel() for g in grads]), strict=True):
+        grad.copy_(part.view_as(grad))
+    return flat[0]
+
+
+def _broadcast(method: nn.Module, fabric: Fabric) -> None:
+    if fabric.world_size > 1:
+        with torch.no_grad():
+            for tensor in method.state_dict().values():
+                tensor.copy_(fabric.broadcast(tensor, src=0))
+
+
+def _any_rank(flag: bool, fabric: Fabric) -> bool:
+    """All ranks must stop at the same step, or the ones that go on wait for ever."""
+    if fabric.world_size == 1:
+        return flag
+    return bool(fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum") > 0)
+
+
+# ---- averages, the stop button, sentences --------------------------------------------------------------------
+
+
+def _average(net: nn.Module, decay: float) -> AveragedModel:
+    """Moving average with a warm-up: at update n the decay is at most (1 + n) / (10 + n), so that a short run
+    is not an average over its own random start. Parameters are averaged, buffers copied."""
+
+    @torch.no_grad()
+    def update(average: Any, current: Any, n: Any) -> None:
+        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + int(n)) / (10 + int(n))))
+
+    return AveragedModel(net, multi_avg_fn=update)
+
+
+@contextmanager
+def _stop_button() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a flag that is read between two steps, so that no step is left half done."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def handler(signum: int, frame: object) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _bar_text(logs: dict[str, float], samples: int, began: float) -> str:
+    losses = ", ".join(f"{k.removeprefix('loss/')} {v:.4f}" for k, v in logs.items() if k.startswith("loss/"))
+    return f"{losses}, {samples / max(1e-9, time.monotonic() - began):,.0f} images/s"
+
+
+def _diagnosis(
+    step: int, name: str, value: Tensor, norm: Tensor, batches: list[Batch], opt: torch.optim.Optimizer
+) -> str:
+    what = f"the loss is {value.item()}" if not torch.isfinite(value) else f"its gradient is {norm.item()}"
+    tensors = [
+        t for b in batches for t in (b if isinstance(b, tuple | list) else (b,)) if isinstance(t, Tensor)
+    ]
+    if not all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point()):
+        cure = "the batch itself holds NaN or infinite values: clean the data"
+    else:
+        rate = opt.param_groups[0]["initial_lr"]
+        cure = f"the likely remedy is a smaller learning rate than {rate:g}, or clip=1.0"
+    return f'Training stopped at step {step}: in "{name}" {what}; {cure}. The weights are those before this update.'
+
+
+def _check(data: Data, steps: int, batch: int, accumulate: int, every: int) -> None:
+    for name, value in dict(steps=steps, batch=batch, accumulate=accumulate, every=every).items():
+        if int(value) != value or value < 1:
+            raise CourseError(f"{name} must be a whole number of at least 1, got {value}.")
+    if len(data) == 0:
+        raise CourseError("The data set is empty: there is nothing to train on.")
