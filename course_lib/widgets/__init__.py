@@ -1,0 +1,24 @@
+"""Widgets for the notebooks: give them arrays and callables, never models.
+
+Every widget is alive in JupyterLab, alive in a saved notebook without a kernel, and a picture where no script
+may run. The names below are loaded on first use, so importing this package needs no Jupyter.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
+    from course_lib.widgets.quiz import Quiz as Quiz
+
+__all__ = ["LatentPlane", "Quiz"]
+
+_HOME = {"LatentPlane": "latent_plane", "Quiz": "quiz"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'course_lib.widgets' has no attribute {name!r}")
+    return getattr(import_module(f"course_lib.widgets.{_HOME[name]}"), name)

@@ -1,0 +1,186 @@
+// A plane of latent points to drag over, and the image they decode to, blended from a sheet of decoded images.
+
+const PLANE_STYLE = `
+.cw-plane-row { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
+.cw-plane-frame { width: 340px; max-width: 100%; padding: 0 0 20px 20px; position: relative; }
+.cw-plane { position: relative; width: 100%; aspect-ratio: 1; border: 1px solid var(--line); border-radius: 4px; overflow: hidden;
+  background: var(--paper); cursor: crosshair; touch-action: none; user-select: none; }
+.cw-plane canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
+.cw-hand { position: absolute; inset: 0; pointer-events: none; }
+.cw-hand::before, .cw-hand::after { content: ""; position: absolute; background: var(--ink); opacity: .35; }
+.cw-hand::before { left: -100%; right: -100%; top: -.5px; height: 1px; }
+.cw-hand::after { top: -100%; bottom: -100%; left: -.5px; width: 1px; }
+.cw-dot { position: absolute; left: -9px; top: -9px; width: 18px; height: 18px; border-radius: 50%; border: 3px solid #fff;
+  background: var(--accent); box-shadow: 0 0 0 1.5px #1f2328, 0 1px 5px rgba(0, 0, 0, .4); }
+.cw-tick { position: absolute; color: var(--quiet); font-size: 11px; line-height: 1; font-variant-numeric: tabular-nums; }
+.cw-plane-side { display: flex; flex-direction: column; gap: 8px; align-items: flex-start; max-width: 100%; }
+.cw-readout { margin: 0; font-variant-numeric: tabular-nums; white-space: pre; }
+.cw-legend { display: flex; flex-wrap: wrap; gap: 4px; max-width: 240px; margin: 4px 0 0 -8px; }
+.cw-chip { display: inline-flex; align-items: center; gap: 6px; padding: 2px 8px; border: 1px solid transparent; border-radius: 12px;
+  background: none; color: var(--ink); font: inherit; font-size: 13px; cursor: pointer; }
+.cw-chip:hover { border-color: var(--line); }
+.cw-chip[aria-pressed=true] { border-color: var(--accent); background: var(--paper); }
+.cw-swatch { width: 11px; height: 11px; border-radius: 50%; background: var(--light); flex: none; }
+.cw[data-theme=dark] .cw-swatch { background: var(--dark); }
+`;
+
+const RESOLUTION = 640; // canvas pixels of the plane's side, twice its usual size on screen: sharp at any zoom
+
+async function render({ model, el }) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const [columns, rows] = model.get("tile");
+  const opening = openSheet(model.get("sheet"), "image/webp", columns, rows);
+  const view = planeView(model);
+  const space = planeSpace(model);
+  const points = planePoints(model);
+  const say = announcer(view.root, signal);
+  const state = { z: model.get("z"), dark: false, map: points.count === 0, only: -1 };
+  let sheet = null;
+
+  const paintImage = () => {
+    view.image.width = columns; // also clears
+    paintBlend(view.image.getContext("2d"), sheet, ...space.cell(state.z), 0, 0, columns, rows);
+  };
+  const paintPlane = () => {
+    const context = view.canvas.getContext("2d");
+    context.clearRect(0, 0, RESOLUTION, RESOLUTION);
+    if (state.map) paintMap(context, sheet);
+    paintPoints(context, points, state);
+  };
+  const show = () => {
+    const [x, y] = space.place(state.z);
+    view.hand.style.transform = `translate(${100 * x}%, ${100 * y}%)`;
+    paintImage();
+    const near = nearest(points, x, 1 - y);
+    view.readout.textContent = `z = (${space.text(state.z)})${near ? `\nnearest data point: ${near}` : ""}`;
+    view.image.setAttribute("aria-label", `Decoded image at z = (${space.text(state.z)})`);
+  };
+  const move = (z) => {
+    state.z = space.inside(z);
+    show();
+    model.set("z", state.z);
+    model.save_changes();
+    say(view.readout.textContent);
+  };
+
+  sheet = await opening;
+  followPointer(view.plane, (x, y) => move(space.point(x, y)), signal);
+  followKeys(view.plane, (dx, dy, large) => move(space.step(state.z, dx, dy, large ? 0.1 : 0.01)), () => move([0, 0]), signal);
+  listen(model, "change:z", () => {
+    const z = model.get("z");
+    if (z[0] === state.z[0] && z[1] === state.z[1]) return; // our own move, coming back
+    state.z = z;
+    show();
+  }, signal);
+  view.map.setAttribute("aria-pressed", state.map);
+  view.map.addEventListener("click", () => {
+    state.map = !state.map;
+    view.map.setAttribute("aria-pressed", state.map);
+    paintPlane();
+  }, { signal });
+  view.chips.forEach((chip, kind) => chip.addEventListener("click", () => {
+    state.only = state.only === kind ? -1 : kind;
+    view.chips.forEach((other, index) => other.setAttribute("aria-pressed", index === state.only));
+    paintPlane();
+  }, { signal }));
+  followTheme(view.root, (dark) => { state.dark = dark; paintPlane(); }, signal);
+  show();
+  paintPlane();
+  el.replaceChildren(view.root);
+  return () => { ending.abort(); view.root.remove(); };
+}
+
+// The elements of the widget, without behaviour.
+function planeView(model) {
+  const root = widgetRoot("cw-latent-plane", model.get("title"));
+  const [left, right, bottom, top] = model.get("extent").map((value) => String(Number(value.toPrecision(3))).replace("-", "−"));
+  const canvas = element("canvas", { width: RESOLUTION, height: RESOLUTION, "aria-hidden": "true" });
+  const hand = element("div", { class: "cw-hand" }, element("div", { class: "cw-dot" }));
+  const plane = element("div", {
+    class: "cw-plane", tabindex: 0, role: "application", "aria-roledescription": "two-dimensional slider",
+    "aria-label": `${model.get("alt")} Arrow keys move the latent point, with Shift in large steps; Home goes to the origin.`,
+  }, canvas, hand);
+  const tick = (text, style) => element("span", { class: "cw-tick", style, "aria-hidden": "true" }, text);
+  const frame = element("div", { class: "cw-plane-frame" }, plane,
+    tick(left, "left:20px;bottom:4px"), tick("z₁", "left:calc(50% + 10px);bottom:4px"), tick(right, "right:0;bottom:4px"),
+    tick(top, "right:calc(100% - 15px);top:1px"), tick("z₂", "right:calc(100% - 15px);top:calc(50% - 15px)"),
+    tick(bottom, "right:calc(100% - 15px);bottom:21px"));
+  const [width, height] = model.get("tile");
+  const scale = Math.max(1, Math.round(224 / Math.max(width, height)));
+  const image = element("canvas", { class: "cw-image", width, height, role: "img", style: `width:${width * scale}px` });
+  const readout = element("p", { class: "cw-readout" });
+  const map = element("button", { class: "cw-button", type: "button" }, "Map of decoded images");
+  const classes = model.get("classes");
+  const chips = classes.length < 2 ? [] : classes.map(({ name, light, dark }) => element("button", {
+    class: "cw-chip", type: "button", "aria-pressed": "false", title: `Show only ${name}`,
+  }, element("span", { class: "cw-swatch", style: `--light:${light};--dark:${dark}` }), name));
+  const legend = element("div", { class: "cw-legend", role: "group", "aria-label": "Classes" }, ...chips);
+  const side = element("div", { class: "cw-plane-side" }, image, readout, map, ...(chips.length ? [legend] : []));
+  root.append(element("style", {}, PLANE_STYLE), element("p", { class: "cw-title" }, model.get("title")),
+    element("div", { class: "cw-plane-row" }, frame, side),
+    element("p", { class: "cw-quiet" }, "Drag over the plane, or focus it and use the arrow keys (Shift: large steps, Home: the origin)."));
+  if (model.get("note")) root.append(element("p", { class: "cw-quiet" }, model.get("note")));
+  return { root, plane, canvas, hand, image, readout, map, chips };
+}
+
+// From latent points to places and back. A place is (x, y) in 0..1 from the top left of the plane.
+function planeSpace(model) {
+  const [left, right, bottom, top] = model.get("extent");
+  const last = model.get("n") - 1;
+  const digits = Math.max(0, Math.min(6, Math.ceil(-Math.log10(0.01 * Math.min(right - left, top - bottom)))));
+  const place = ([a, b]) => [(a - left) / (right - left), (top - b) / (top - bottom)];
+  return {
+    place,
+    cell: (z) => place(z).map((value) => value * last),
+    point: (x, y) => [left + x * (right - left), top - y * (top - bottom)],
+    step: ([a, b], dx, dy, share) => [a + dx * share * (right - left), b + dy * share * (top - bottom)],
+    inside: ([a, b]) => [Math.min(Math.max(a, left), right), Math.min(Math.max(b, bottom), top)],
+    text: (z) => z.map((value) => value.toFixed(digits).replace("-", "−")).join(", "),
+  };
+}
+
+// The data's latent points as places from the bottom left, with an index into `classes` for each.
+function planePoints(model) {
+  const bytes = bytesOf(model.get("points")).slice(); // a copy, aligned for 16-bit numbers
+  const places = Float32Array.from(new Uint16Array(bytes.buffer), (value) => value / 65535);
+  return { places, count: places.length / 2, kinds: bytesOf(model.get("labels")), classes: model.get("classes") };
+}
+
+function nearest(points, x, y) {
+  if (points.classes.length < 2) return "";
+  let [best, least] = [-1, Infinity];
+  for (let i = 0; i < points.count; i++) {
+    const distance = (points.places[2 * i] - x) ** 2 + (points.places[2 * i + 1] - y) ** 2;
+    if (distance < least) [best, least] = [i, distance];
+  }
+  return best < 0 ? "" : points.classes[points.kinds[best]].name;
+}
+
+function paintPoints(context, points, { dark, map, only }) {
+  const radius = (points.count > 500 ? 4.5 : 7) * (map ? 0.7 : 1);
+  const order = [...points.kinds.keys()].sort((a, b) => (points.kinds[a] === only) - (points.kinds[b] === only));
+  for (const i of order) {
+    const kind = points.kinds[i];
+    context.globalAlpha = only >= 0 && kind !== only ? 0.08 : 0.85;
+    context.fillStyle = points.classes[kind][dark || map ? "dark" : "light"];
+    context.beginPath();
+    context.arc(points.places[2 * i] * RESOLUTION, (1 - points.places[2 * i + 1]) * RESOLUTION, radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+  context.globalAlpha = 1;
+}
+
+// The sheet as a background: ten cells a side, each the image at its centre.
+function paintMap(context, sheet) {
+  const cells = 10;
+  const size = RESOLUTION / cells;
+  for (let i = 0; i < cells; i++) {
+    for (let j = 0; j < cells; j++) {
+      const [column, row] = [((i + 0.5) / cells) * (sheet.columns - 1), ((j + 0.5) / cells) * (sheet.rows - 1)];
+      paintBlend(context, sheet, column, row, i * size, j * size, size, size);
+    }
+  }
+}
+
+export default { render };
