@@ -1,8 +1,8 @@
 """LatentPlane: drag a point over a two-dimensional latent space; the decoded image follows at once.
 
 The kernel decodes a grid of latent points one time; the page blends the four images around the hand. So it is
-as fast as the display, works for any model, and needs no kernel afterwards. Between grid points the picture is
-a blend of decoded images, not a decoded image: with 20 x 20 points and a smooth decoder few eyes see it.
+as fast as the display, works for any model, and needs no kernel afterwards. Between grid points the picture
+is a blend of decoded images, not a decoded image: with 20 x 20 points and a smooth decoder few eyes see it.
 """
 
 from __future__ import annotations

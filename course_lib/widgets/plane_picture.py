@@ -17,7 +17,7 @@ _PAPER, _INK, _LINE = "#ffffff", "#1f2328", "#d5d9df"
 def plane_picture(
     xy: NDArray[np.float64], kind: NDArray[np.uint8], classes: list[dict[str, str]], sheet: bytes, n: int
 ) -> Image.Image:
-    """xy (N, 2) in 0..1 from the bottom left, kind (N,) an index into classes, sheet an encoded n x n sheet."""
+    """xy (N, 2) in 0..1 from the bottom left, kind (N,) an index into classes, sheet n x n tiles, encoded."""
     right = _map(sheet, n)
     if len(xy) == 0:
         return _framed([right])

@@ -18,7 +18,7 @@ _MOST = 2000  # points drawn: more only hides the structure
 
 @dataclass(frozen=True)
 class Points:
-    """Points to draw: xy (N, 2), kind (N,) an index into classes, and for each class a name and two colours."""
+    """Points to draw: xy (N, 2), kind (N,) an index into classes; a class has a name and two colours."""
 
     xy: NDArray[np.float32]
     kind: NDArray[np.uint8]

@@ -20,8 +20,8 @@ def decoded(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) ->
     """Call `decode` on latent points (N, D), in batches, and check what it gives.
 
     `decode` takes a float32 tensor (B, D) and gives images (B, C, H, W), C = 1 or 3, as a tensor or an array;
-    a function that only knows numpy gets an array. Returns float32 (N, C, H, W). Raises `WidgetError` with one
-    sentence where it fails, or gives another shape, a NaN, or values that cannot be images in [-1, 1].
+    a function that only knows numpy gets an array. Returns float32 (N, C, H, W). Raises `WidgetError` where
+    it fails, or gives another shape, a NaN, or values that cannot be images in [-1, 1].
     """
     if not callable(decode):
         raise WidgetError(
