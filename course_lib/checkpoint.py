@@ -1,4 +1,4 @@
-"""The state of a training run on disk: one file that is either the old one or the new one, never half of each."""
+"""The state of a training run on disk: a file that is either the old one or the new one, never half of each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RunState:
         if wrong := [k for k, v in self.about.items() if about.get(k) != v]:
             k = wrong[0]
             raise CourseError(
-                f"{path} was made with {k}={about.get(k)}, this run has {k}={self.about[k]}: use the same settings."
+                f"{path} was made with {k}={about.get(k)}, this run has {k}={self.about[k]}: make them the same."
             )
         try:
             for name, part in self.parts.items():
@@ -67,7 +67,7 @@ class RunState:
     def save(
         self, path: Path, step: int, history: History, fabric: Fabric, *, forgiving: bool = False
     ) -> None:
-        """Write beside the old file, flush to the disk, then rename: a kill at any moment leaves a whole file."""
+        """Write beside the old file, flush, then rename: a kill at any moment leaves a whole file."""
         if fabric.is_global_zero:
             parts = {name: part.state_dict() for name, part in self.parts.items()}
             whole = {"about": self.about, "step": step, "history": history, "parts": parts}
@@ -81,7 +81,7 @@ class RunState:
             except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
                 fresh.unlink(missing_ok=True)
                 reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-                sentence = f"Could not save step {step} to {path}: {reason}. Free some space or choose another folder"
+                sentence = f"Could not save step {step} to {path} ({reason}): free some space"
                 if not forgiving:
                     raise CourseError(f"{sentence}; the trained weights are still in memory.") from error
                 warnings.warn(

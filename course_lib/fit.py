@@ -7,34 +7,38 @@ on many (`torchrun` or `fabric run`), and a run that was stopped anywhere goes o
 Three rules make the resume exact:
 - which samples a step sees, and the random numbers it draws, depend on (seed, rank, step) alone;
 - a batch is fetched *before* the step is seeded, so a data set that draws numbers cannot disturb the step;
-- all lasting state (pools, schedules, statistics) is a buffer of the method, so a state dict holds everything.
+- all lasting state (pools, schedules, statistics) is a buffer of the method: a state dict holds all.
 """
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from course_lib.checkpoint import History, RunState
+from course_lib.engine import (
+    Precision,
+    any_rank,
+    average_over_ranks,
+    moving_average,
+    one_device,
+    same_on_every_rank,
+    stop_button,
+)
 from course_lib.errors import CourseError, NonFiniteLoss
 from course_lib.method import Batch, Loss, Method
 
-Precision = Literal["fp32", "bf16"]
 Hook = Callable[[int, dict[str, float]], None]
 
 
@@ -73,7 +77,7 @@ class Run:
 
 
 def fit(
-    method: nn.Module,
+    method: nn.Module,  # with the members of `Method`
     data: Data,
     *,
     steps: int,  # train until this many steps are done, earlier runs included
@@ -105,13 +109,14 @@ def fit(
     # Under torchrun every rank draws the same initial weights only if the method was built from one seed;
     # rank 0's copy is sent to all, so that it holds whatever the caller did.
     method.to(fabric.device)
-    _broadcast(method, fabric)
+    same_on_every_rank(method, fabric)
     if hasattr(data, "to"):
         data = data.to(fabric.device)  # uint8: a whole data set is some ten MiB
-    opts = method.optimizers()
+    maker = cast(Method, method)
+    opts = maker.optimizers()
     for group in (g for o in opts.values() for g in o.param_groups):
         group.setdefault("initial_lr", group["lr"])
-    averages = {name: _average(method.get_submodule(name), ema) for name in (method.ema if ema else ())}
+    averages = {name: moving_average(method.get_submodule(name), ema) for name in (maker.ema if ema else ())}
     state = RunState(
         parts={
             "method": method,
@@ -133,7 +138,7 @@ def fit(
         disable=not progress or not fabric.is_global_zero,
         leave=False,
     )
-    with bar, _stop_button() as pressed:
+    with bar, stop_button() as pressed:
         for step in range(start, steps):
             index = batch_indices(len(data), seed=seed, start=step * block, count=block)
             mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
@@ -141,7 +146,7 @@ def fit(
             torch.manual_seed((seed * 1_000_003 + step) * 4096 + fabric.global_rank)
             method.train()
             factor = lr(step) if lr else 1.0
-            logs = _one_step(method, batches, opts, step, factor, clip, fabric)
+            logs = _one_step(maker, batches, opts, step, factor, clip, fabric)
             for name, average in averages.items():
                 average.update_parameters(method.get_submodule(name))
             done = step + 1
@@ -154,7 +159,7 @@ def fit(
             if not bar.disable:
                 bar.set_postfix_str(_bar_text(logs, (done - start) * block, began), refresh=False)
                 bar.update()
-            if stopped := _any_rank(pressed.is_set(), fabric):
+            if stopped := any_rank(pressed.is_set(), fabric):
                 break
     if path and (done > start or not path.exists()):
         state.save(path, done, history, fabric)
@@ -165,7 +170,7 @@ def fit(
 
 
 def _one_step(
-    method: Method | nn.Module,
+    method: Method,
     batches: list[Batch],
     opts: dict[str, torch.optim.Optimizer],
     step: int,
@@ -173,7 +178,7 @@ def _one_step(
     clip: float | None,
     fabric: Fabric,
 ) -> dict[str, float]:
-    """Every loss the method yields at this step, each followed by its update. Returns the values, averaged over micro-batches."""
+    """Every loss the method yields at this step, each followed by its update. Returns values to log."""
     phases = [method.losses(b, step) for b in batches]
     logs: dict[str, float] = {}
     while True:
@@ -184,7 +189,7 @@ def _one_step(
             return logs
         name = losses[0].opt
         params = _parameters(opts[name])
-        value = _average_over_ranks(
+        value = average_over_ranks(
             torch.stack([x.value.detach().float() for x in losses]).mean(), params, fabric
         )
         norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
@@ -211,7 +216,7 @@ def _backward(
     except ValueError as error:
         if "more than 1 value per channel" in str(error):
             raise CourseError(
-                "The batch is too small for batch normalisation, which needs at least 2 samples: use a larger batch."
+                "Batch normalisation needs at least 2 samples in a batch: use a larger batch."
             ) from error
         raise
     if loss is None:
@@ -232,9 +237,6 @@ def _parameters(opt: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [p for group in opt.param_groups for p in group["params"] if p.requires_grad]
 
 
-# ---- which samples a step sees -------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=4)
 def _epoch(n: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
@@ -242,7 +244,7 @@ def _epoch(n: int, seed: int, epoch: int) -> Tensor:
 
 
 def batch_indices(n: int, *, seed: int, start: int, count: int) -> Tensor:
-    """Positions start .. start + count of an endless stream of reshuffled epochs of n samples; (count,) int64.
+    """Positions start .. start + count of an endless stream of shuffled epochs of n samples; (count,) int64.
 
     A pure function: any part of the stream can be had without the part before it, so a resumed run sees the
     samples that an uninterrupted one would have seen.
@@ -253,92 +255,13 @@ def batch_indices(n: int, *, seed: int, start: int, count: int) -> Tensor:
 
 
 def warmup_cosine(steps: int, *, warmup: int = 50, flat: float = 0.0) -> Callable[[int], float]:
-    """A learning-rate factor for `fit(lr=...)`: up over `warmup` steps, constant until `flat * steps`, then a cosine to 0."""
+    """A learning-rate factor for `fit(lr=...)`: up over `warmup` steps, 1 until `flat * steps`, a cosine to 0."""
 
     def factor(step: int) -> float:
         rest = max(0.0, (step - flat * steps) / max(1.0, steps - flat * steps))
         return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, rest)))
 
     return factor
-
-
-# ---- one device, many devices --------------------------------------------------------------------------------
-
-
-def one_device(device: str = "auto", precision: Precision = "fp32") -> Fabric:
-    """A Fabric on one device. Raises CourseError for a device this machine lacks, naming what it has."""
-    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device != "auto" and not found.get(device):
-        have = ", ".join(k for k, v in found.items() if v)
-        raise CourseError(
-            f'Device "{device}" was asked for, but this machine has: {have}. Use device="auto".'
-        )
-    if precision not in PRECISIONS:
-        raise CourseError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
-    return Fabric(accelerator=device, devices=1, precision=PRECISIONS[precision])
-
-
-PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-def _average_over_ranks(value: Tensor, params: list[nn.Parameter], fabric: Fabric) -> Tensor:
-    """One flat all-reduce of the loss and every gradient. Networks stay unwrapped, so any graph will do."""
-    if fabric.world_size == 1:
-        return value
-    grads = [p.grad for p in params if p.grad is not None]
-    flat = torch.cat([value.view(1), *(g.flatten() for g in grads)])
-    flat = fabric.all_reduce(flat, reduce_op="mean")
-    for grad, part in zip(grads, flat[1:].split([g.numel() for g in grads]), strict=True):
-        grad.copy_(part.view_as(grad))
-    return flat[0]
-
-
-def _broadcast(method: nn.Module, fabric: Fabric) -> None:
-    if fabric.world_size > 1:
-        with torch.no_grad():
-            for tensor in method.state_dict().values():
-                tensor.copy_(fabric.broadcast(tensor, src=0))
-
-
-def _any_rank(flag: bool, fabric: Fabric) -> bool:
-    """All ranks must stop at the same step, or the ones that go on wait for ever."""
-    if fabric.world_size == 1:
-        return flag
-    return bool(fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum") > 0)
-
-
-# ---- averages, the stop button, sentences --------------------------------------------------------------------
-
-
-def _average(net: nn.Module, decay: float) -> AveragedModel:
-    """Moving average with a warm-up: at update n the decay is at most (1 + n) / (10 + n), so that a short run
-    is not an average over its own random start. Parameters are averaged, buffers copied."""
-
-    @torch.no_grad()
-    def update(average: Any, current: Any, n: Any) -> None:
-        torch._foreach_lerp_(list(average), list(current), 1 - min(decay, (1 + int(n)) / (10 + int(n))))
-
-    return AveragedModel(net, multi_avg_fn=update)
-
-
-@contextmanager
-def _stop_button() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a flag that is read between two steps, so that no step is left half done."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    def handler(signum: int, frame: object) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _bar_text(logs: dict[str, float], samples: int, began: float) -> str:
@@ -358,7 +281,7 @@ def _diagnosis(
     else:
         rate = opt.param_groups[0]["initial_lr"]
         cure = f"the likely remedy is a smaller learning rate than {rate:g}, or clip=1.0"
-    return f'Training stopped at step {step}: in "{name}" {what}; {cure}. The weights are those before this update.'
+    return f'Stopped at step {step}: in "{name}" {what}; {cure}. The weights are those before this update.'
 
 
 def _check(data: Data, steps: int, batch: int, accumulate: int, every: int) -> None:
