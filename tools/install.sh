@@ -69,8 +69,10 @@ create() {
 pip() {
     mkdir -p "$env/tmp"
     rm -f "$env/install.log"
-    quiet=; [ -t 1 ] || quiet=--quiet
-    TMPDIR=$(pwd)/$env/tmp "$env/bin/python" -m pip --disable-pip-version-check --no-input $quiet \
+    quiet=; [ -t 1 ] || quiet="--quiet --progress-bar off"
+    verb=$1; shift
+    [ "$verb" = install ] || quiet=
+    TMPDIR=$(pwd)/$env/tmp "$env/bin/python" -m pip "$verb" --disable-pip-version-check --no-input $quiet \
         --log "$env/install.log" "$@" || explain
     rm -rf "$env/tmp"
 }
