@@ -40,19 +40,15 @@ def decoded(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) ->
 
 def _call(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) -> NDArray[np.float32]:
     try:
-        try:
-            images = decode(torch.from_numpy(z))
-        except TypeError:  # torch and numpy do not mix in every operation: try again in numpy's own terms
-            images = decode(z)  # type: ignore[arg-type]
+        images = _torch_or_numpy(decode, z)
     except Exception as error:  # whatever a student's function raises becomes a sentence, not a dead cell
         reason = str(error).strip().split("\n")[0][:200]
         raise WidgetError(
             f"decode stopped on a float32 tensor of shape {z.shape}: {type(error).__name__}: {reason}."
         ) from error
     if isinstance(images, torch.Tensor):
-        images = (
-            images.detach().cpu().to(torch.float32).numpy() if not images.is_complex() else images.numpy()
-        )
+        images = images.detach().cpu()
+        images = (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
     if not isinstance(images, np.ndarray):
         raise WidgetError(
             f"decode must give a tensor of images (B, C, H, W), but it gave a {type(images).__name__}."
@@ -65,6 +61,16 @@ def _call(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) -> N
     if images.dtype.kind not in "fiu":
         raise WidgetError(f"decode must give floating-point images, but it gave {images.dtype}.")
     return images.astype(np.float32)
+
+
+def _torch_or_numpy(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) -> object:
+    try:
+        return decode(torch.from_numpy(z))
+    except (TypeError, AttributeError) as error:  # what numpy code says to a tensor
+        try:
+            return decode(z)  # type: ignore[arg-type]
+        except Exception:  # it was not that: the first reason is the one to show
+            raise error from None
 
 
 def _check_values(images: NDArray[np.float32]) -> None:
