@@ -137,7 +137,7 @@ class Exercise:
     observe: Callable[..., Value] = call  # how an answer and inputs give a value
     may_return_none: bool = False  # True where the function only changes something
 
-    def __call__(self, answer: Answer, *, seed: int | None = None, limit: float = 10.0) -> Result:
+    def __call__(self, answer: Answer, *, seed: int | None = None, limit: float = 15.0) -> Result:
         """Check `answer` on inputs made from `seed` (default: a new one each time) in `limit` seconds."""
         start = secrets.randbits(40) if seed is None else seed
         outcome = guarded(lambda: self._judge(answer, start), limit)
