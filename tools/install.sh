@@ -38,9 +38,13 @@ install one (Debian, Ubuntu: 'sudo apt-get install python3 python3-venv'), or na
 PYTHON=/path/to/python make lab."
 }
 
+# GiB that must be free (the environment and the files being unpacked: measured, rounded up), GB to download.
 check_space() {
-    need=3   # GiB: measured, rounded up, with room for the files being unpacked
-    [ "$TORCH" = cpu ] || [ "$(uname -s)" != Linux ] || need=8
+    case "$env $TORCH $(uname -s)" in
+    .venv-oldest*) need=2 load=0.2 ;;
+    *"pypi Linux") need=10 load=3 ;;
+    *) need=4 load=0.5 ;;
+    esac
     free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
     [ "$free" -ge "$need" ] || fail "The disk of $(pwd) has $free GiB free and the installation takes up to \
 $need GiB: make room${small_hint}, then try again."
@@ -59,10 +63,12 @@ create() {
     python=$(find_python)
     rm -rf "$env"
     check_space
-    mkdir "$env" && echo "$wanted" >"$env/.made" && echo "$TORCH" >"$env/.torch" && echo '*' >"$env/.gitignore" &&
-        "$python" -m venv "$env" || fail "$python could not create $(pwd)/$env: the lines above say why."
-    echo "Installing into $env with $("$python" -V). The first time, this downloads up to $(
-        [ "$TORCH" = cpu ] && echo "1 GB" || echo "3 GB (a GPU build of PyTorch, on Linux)")."
+    mkdir "$env"
+    echo "$wanted" >"$env/.made"
+    echo "$TORCH" >"$env/.torch"
+    echo '*' >"$env/.gitignore"
+    "$python" -m venv "$env" || fail "$python could not create $(pwd)/$env: the lines above say why."
+    echo "Installing into $env with $("$python" -V): about $load GB to download."
 }
 
 # pip with a log and, where /tmp is small or in memory, room to unpack.
@@ -110,7 +116,7 @@ install_locked() {
     lock=requirements.lock
     if [ "$TORCH" = cpu ]; then
         # PyPI has no CPU build for Linux. Those of PyTorch's own index bring none of NVIDIA's libraries.
-        pins=$(sed -n 's/^\(torch\|torchvision\)\(==[^ ]*\).*/\1\2/p' requirements.lock)
+        pins=$(sed -nE 's/^((torch|torchvision)==[^ ]*).*/\1/p' requirements.lock)
         pip install --no-deps --index-url "$TORCH_INDEX" $pins
         lock=$env/requirements-without-torch.lock
         awk '/^[a-z]/ { keep = !/^(torch|torchvision|triton|nvidia-[^=]*|cuda-[^=]*)==/ } keep' requirements.lock >"$lock"
