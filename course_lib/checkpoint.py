@@ -1,4 +1,4 @@
-"""The state of a training run on disk: a file that is either the old one or the new one, never half of each."""
+"""The state of a training run on disk, in a file that is either the old one or the new one, never half."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RunState:
         if wrong := [k for k, v in self.about.items() if about.get(k) != v]:
             k = wrong[0]
             raise CourseError(
-                f"{path} was made with {k}={about.get(k)}, this run has {k}={self.about[k]}: make them the same."
+                f"{path} was made with {k}={about.get(k)}, not {self.about[k]}: use the same settings."
             )
         try:
             for name, part in self.parts.items():

@@ -6,6 +6,7 @@ optimizer step, which works for every graph of this course: two optimizers, doub
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,17 +24,26 @@ Precision = Literal["fp32", "bf16"]
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
-def one_device(device: str = "auto", precision: Precision = "fp32") -> Fabric:
+def one_device(device: str = "auto", precision: str = "fp32") -> Fabric:
     """A Fabric on one device. Raises CourseError for a device this machine lacks, naming what it has."""
-    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device != "auto" and not found.get(device):
-        have = ", ".join(k for k, v in found.items() if v)
-        raise CourseError(
-            f'Device "{device}" was asked for, but this machine has: {have}. Use device="auto".'
-        )
-    if precision not in PRECISIONS:
-        raise CourseError(f'Unknown precision "{precision}": choose one of {", ".join(PRECISIONS)}.')
-    return Fabric(accelerator=device, devices=1, precision=PRECISIONS[precision])
+    return Fabric(accelerator=_available(device), devices=1, precision=_precision(precision))
+
+
+def many_devices(device: str = "auto", precision: str = "fp32") -> Fabric:
+    """A launched Fabric on every process that torchrun or `fabric run` started, or on one device."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    if processes == 1:
+        return one_device(device, precision)
+    nodes = max(1, int(os.environ.get("WORLD_SIZE", processes)) // processes)
+    fabric = Fabric(
+        accelerator=_available(device),
+        strategy="ddp",
+        devices=processes,
+        num_nodes=nodes,
+        precision=_precision(precision),
+    )
+    fabric.launch()
+    return fabric
 
 
 def average_over_ranks(value: Tensor, params: list[nn.Parameter], fabric: Fabric) -> Tensor:
@@ -94,3 +104,17 @@ def stop_button() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _available(device: str) -> str:
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device != "auto" and not found.get(device):
+        have = ", ".join(k for k, v in found.items() if v)
+        raise CourseError(f'Device "{device}" was asked for, but this machine has {have}: use "auto".')
+    return device
+
+
+def _precision(name: str) -> Literal["32-true", "bf16-mixed"]:
+    if name not in PRECISIONS:
+        raise CourseError(f'Unknown precision "{name}": choose one of {", ".join(PRECISIONS)}.')
+    return PRECISIONS[name]

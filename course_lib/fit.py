@@ -255,7 +255,10 @@ def batch_indices(n: int, *, seed: int, start: int, count: int) -> Tensor:
 
 
 def warmup_cosine(steps: int, *, warmup: int = 50, flat: float = 0.0) -> Callable[[int], float]:
-    """A learning-rate factor for `fit(lr=...)`: up over `warmup` steps, 1 until `flat * steps`, a cosine to 0."""
+    """A learning-rate factor for `fit(lr=...)`: up over `warmup` steps, then a cosine to 0.
+
+    It stays at 1 until `flat * steps`.
+    """
 
     def factor(step: int) -> float:
         rest = max(0.0, (step - flat * steps) / max(1.0, steps - flat * steps))

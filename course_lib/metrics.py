@@ -19,8 +19,8 @@ def frechet_distance(real: Tensor, made: Tensor, features: nn.Module, *, batch: 
     """Fréchet distance between two sets of pictures: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)).
 
     m and S are mean and covariance of `features` (a module with `num_features`). real (N, C, H, W), made
-    (M, C, H, W) in [-1, 1]; N and M above 2. 0 for equal distributions, in squared units of the features; it falls with
-    the number of samples, so compare equal numbers. M. Heusel et al., arXiv 1706.08500, section 3.
+    (M, C, H, W) in [-1, 1]; N and M at least 2. 0 for equal distributions, in squared units of the features;
+    it falls with the number of samples, so compare equal numbers. M. Heusel et al., arXiv 1706.08500.
     """
     _check_sets(real, made, least=2)
     fid = FrechetInceptionDistance(feature=features)

@@ -1,6 +1,6 @@
-"""Pictures of pictures: grids, curves, and the course's plot style. The only place where [-1, 1] becomes 0..255.
+"""Pictures of pictures: grids, curves, and the plot style. The only place where [-1, 1] becomes 0..255.
 
-Every figure is a `Picture`: a PNG with a text for those who cannot see it. A notebook shows it, `save` writes it.
+Every figure is a `Picture`: a PNG with a text for those who cannot see it. A notebook shows it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class Picture:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         size = f' width="{self.width}"' if self.width else ""
         data = base64.b64encode(self.png).decode()
-        tag = f'<img alt="{html.escape(self.alt)}"{size} style="max-width:100%" src="data:image/png;base64,{data}">'
+        tag = (
+            f'<img alt="{html.escape(self.alt)}"{size} style="max-width:100%"'
+            f' src="data:image/png;base64,{data}">'
+        )
         return {"text/html": tag, "text/plain": f"Figure: {self.alt}"}
 
     def __repr__(self) -> str:
@@ -118,12 +121,12 @@ def curves(
 
 
 def new_figure(width: float = 6.4, height: float = 3.4) -> Figure:
-    """An empty matplotlib figure, `width` x `height` inches. It is nobody's "current figure" and never leaks."""
+    """An empty matplotlib figure, `width` x `height` inches, outside pyplot, so that it never leaks."""
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def figure(fig: Figure, *, alt: str) -> Picture:
-    """Any matplotlib figure as a `Picture` in the course's style: light spines, a quiet grid on line plots."""
+    """Any matplotlib figure as a `Picture` in the course's style: light spines, a quiet grid."""
     for ax in fig.axes:
         ax.spines[["top", "right"]].set_visible(False)
         if ax.lines:

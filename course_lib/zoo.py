@@ -68,7 +68,7 @@ def inspect(name: str, entry: dict[str, Any]) -> str:
     except OSError:
         return f"{path} is missing: {cure}"
     if len(content) != entry["bytes"]:
-        return f"{path} has {len(content):,} bytes instead of {entry['bytes']:,}, it is truncated or swapped: {cure}"
+        return f"{path} has {len(content):,} bytes, not {entry['bytes']:,}, it is cut or swapped: {cure}"
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         return f"{path} is not the published file, its sha256 differs: {cure}"
     return ""
@@ -88,7 +88,7 @@ def read(path: Path) -> nn.Module:
 
 
 def describe(path: Path) -> dict[str, str]:
-    """The metadata of a weights file: class, kwargs (JSON), recipe, step, data, version. Raises WeightsError."""
+    """The metadata of a weights file: class, kwargs (JSON), recipe, step, data, version."""
     return _open(path)[0]
 
 

@@ -1,8 +1,8 @@
 """Autoencoders: learn to copy a picture through a code that is too small for it.
 
-G. E. Hinton, R. R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313 (2006).
-P. Baldi, K. Hornik, "Neural networks and principal component analysis", Neural Networks 2 (1989): with linear
-maps the best code spans the space of the leading principal components.
+G. E. Hinton, R. R. Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313
+(2006). P. Baldi, K. Hornik, "Neural networks and principal component analysis", 1989: with
+linear maps the best code spans the space of the leading principal components.
 
     z     = f(x)                 the encoder, (B, C, H, W) -> (B, d)
     x_hat = g(z)                 the decoder, (B, d) -> (B, C, H, W)
@@ -61,6 +61,7 @@ class Autoencoder(nn.Module):
     """Convolutional encoder and decoder around a code of any length."""
 
     ema: tuple[str, ...] = ("encoder", "decoder")
+    batch_statistics = "batch normalisation: a sample's gradient depends on its batch"
 
     def __init__(
         self,

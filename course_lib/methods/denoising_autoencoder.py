@@ -6,8 +6,8 @@ Autoencoders", ICML 2008; the noise types are those of its journal version (JMLR
     x_tilde ~ q(x_tilde | x)               damage: Gaussian noise, salt and pepper, or a missing square
     L       = mean |x - g(f(x_tilde))|^2   compare with the clean picture, not with the damaged one
 
-The best g(f(.)) is the posterior mean E[x | x_tilde]. That is why its output is a little blurred, and it is the
-seed of diffusion models (notebook 06). Left out: stacking, and the emphasis on damaged pixels.
+The best g(f(.)) is the posterior mean E[x | x_tilde]. That is why its output is a little blurred, and it is
+the seed of diffusion models (notebook 06). Left out: stacking, and the emphasis on damaged pixels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def salt_and_pepper(x: Tensor, share: float = 0.25, *, generator: torch.Generato
 
 
 def missing_square(x: Tensor, side: int = 10) -> tuple[Tensor, Tensor]:
-    """Set a random square to 0, mid-grey. Returns the picture and its mask (B, 1, H, W), True where missing."""
+    """Set a random square to 0, mid-grey. Returns picture and mask (B, 1, H, W), True where missing."""
     mask = random_square(x, side)
     return x.masked_fill(mask, 0.0), mask
 
@@ -45,6 +45,7 @@ class DenoisingAutoencoder(nn.Module):
     """One network for all three kinds of damage: each batch is split among them, with varying strength."""
 
     ema: tuple[str, ...] = ("encoder", "decoder")
+    batch_statistics = "batch normalisation: a sample's gradient depends on its batch"
 
     def __init__(
         self,
@@ -68,12 +69,12 @@ class DenoisingAutoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Fill the pixels where `mask` (B, 1, H, W) is True from the reconstruction; the others stay exact."""
+        """Fill the pixels where `mask` (B, 1, H, W) is True from the reconstruction; keep the others."""
         return torch.where(mask, self(x.masked_fill(mask, 0.0)), x)
 
     def damage(self, x: Tensor) -> Tensor:
-        """q(x_tilde | x): a third of the batch each gets noise (sigma up to 0.7), salt and pepper (up to 40 %
-        of the pixels) or a missing square (up to 14 pixels of 28)."""
+        """q(x_tilde | x): a third of the batch each gets noise (sigma up to 0.7), salt and pepper (on up to
+        40 % of the pixels) or a missing square (up to half as wide as the picture)."""
         a, b, c = x.tensor_split(3)
         a = a + 0.7 * torch.rand(len(a), 1, 1, 1, device=x.device) * torch.randn_like(a)
         b = salt_and_pepper(b, 0.4 * torch.rand((), device=x.device).item())

@@ -95,7 +95,7 @@ class FeatureNet(nn.Module):
 
 @torch.no_grad()
 def accuracy(net: FeatureNet, x: Tensor, y: Tensor, *, head: int = 0, batch: int = 500) -> float:
-    """Share of pictures x (N, C, H, W) whose label y (N,) the head gets right; UNKNOWN labels do not count."""
+    """Share of pictures x (N, C, H, W) whose label y (N,) the head gets right, UNKNOWN ones aside."""
     guess = torch.cat([net.logits(b)[head].argmax(1) for b in x.split(batch)])
     known = y != UNKNOWN
     return (guess == y)[known].float().mean().item()

@@ -14,7 +14,7 @@ def random_flip(x: Tensor) -> Tensor:
 
 
 def random_shift(x: Tensor, most: int = 2, fill: float = -1.0) -> Tensor:
-    """Move each picture by up to `most` pixels each way; `fill` enters at the border. (B, C, H, W) -> same."""
+    """Move each picture by up to `most` pixels each way; `fill` enters. (B, C, H, W) -> same."""
     b, _, h, w = x.shape
     padded = F.pad(x, (most,) * 4, value=fill)
     dy, dx = torch.randint(0, 2 * most + 1, (2, b, 1, 1), device=x.device)
@@ -30,7 +30,7 @@ def random_hole(x: Tensor, side: int, fill: float = -1.0) -> Tensor:
 
 
 def random_square(x: Tensor, side: int) -> Tensor:
-    """A boolean mask (B, 1, H, W), True inside one square of `side` pixels at a random place of each picture."""
+    """A mask (B, 1, H, W), True inside one square of `side` pixels at a random place of each picture."""
     b, _, h, w = x.shape
     top = torch.randint(0, h - side + 1, (b, 1, 1, 1), device=x.device)
     left = torch.randint(0, w - side + 1, (b, 1, 1, 1), device=x.device)

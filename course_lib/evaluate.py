@@ -1,0 +1,157 @@
+"""The scores of each kind of model on held-out data, each beside what a plain method reaches.
+
+A score function takes the model and a split and gives names and numbers. Choices are made on "validation";
+the figures on "test" are the ones written into the manifest of the weights, once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter, median_filter
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from course_lib import data
+from course_lib.methods.autoencoder import reconstruction_error
+from course_lib.methods.colorizer import Colorizer, luma
+from course_lib.methods.denoising_autoencoder import (
+    DenoisingAutoencoder,
+    gaussian,
+    missing_square,
+    salt_and_pepper,
+)
+from course_lib.methods.features import FeatureNet, accuracy
+from course_lib.metrics import psnr
+
+HeldOut = Literal["validation", "test"]
+Scores = dict[str, float]
+
+
+@torch.no_grad()
+def reconstruction(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Squared error of an autoencoder on Fashion-MNIST, in [-1, 1] units, beside PCA with as many numbers."""
+    x = data.fashion(split).floats
+    error = reconstruction_error(model, x).mean().item()
+    pca = pca_error(data.fashion("train").floats, x, cast(int, model.latent))
+    return {"squared error": error, "PCA's squared error": pca, "ratio to PCA": error / pca}
+
+
+def pca_error(train: Tensor, x: Tensor, components: int) -> float:
+    """Mean squared error of x (N, C, H, W) after PCA with `components` directions, fitted on `train`."""
+    pca = PCA(components, svd_solver="covariance_eigh").fit(train.flatten(1).numpy())
+    flat = x.flatten(1).numpy()
+    return float(np.square(pca.inverse_transform(pca.transform(flat)) - flat).mean())
+
+
+@torch.no_grad()
+def denoising(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """PSNR in dB of repaired Fashion-MNIST pictures, beside a median and a Gaussian filter.
+
+    Each filter's size was chosen on the validation pictures, for each kind of damage on its own.
+    """
+    net = cast(DenoisingAutoencoder, model)
+    scores: Scores = {}
+    for name, damage in (("gaussian", gaussian), ("salt and pepper", salt_and_pepper)):
+        noisy = {s: damage(data.fashion(s).floats, generator=_seeded()) for s in ("validation", split)}
+        truth = {s: data.fashion(s).floats for s in ("validation", split)}
+        scores[f"{name}, damaged"] = psnr(noisy[split], truth[split])
+        for label, make in (("median filter", median), ("Gaussian filter", smooth)):
+            best = max(
+                FILTER_SIZES[label], key=lambda k: psnr(make(noisy["validation"], k), truth["validation"])
+            )
+            scores[f"{name}, {label} of size {best:g}"] = psnr(make(noisy[split], best), truth[split])
+        scores[f"{name}, autoencoder"] = psnr(_in_batches(net, noisy[split]), truth[split])
+    x = data.fashion(split).floats
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        holed, mask = missing_square(x)
+    filled = torch.cat([net.inpaint(a, m) for a, m in zip(holed.split(500), mask.split(500), strict=True)])
+    inside = mask.expand_as(x)
+    scores["missing square, left grey"] = psnr(holed[inside], x[inside])
+    scores["missing square, autoencoder"] = psnr(filled[inside], x[inside])
+    return scores
+
+
+FILTER_SIZES = {"median filter": (1, 3, 5, 7), "Gaussian filter": (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)}
+
+
+def median(x: Tensor, size: float) -> Tensor:
+    """Median filter over size x size pixels, (B, C, H, W) -> same."""
+    return torch.from_numpy(median_filter(x.numpy(), (1, 1, int(size), int(size)), mode="nearest"))
+
+
+def smooth(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian filter of `sigma` pixels, (B, C, H, W) -> same."""
+    return torch.from_numpy(gaussian_filter(x.numpy(), (0, 0, sigma, sigma), mode="nearest"))
+
+
+@torch.no_grad()
+def colour(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Mean absolute error of colours on OpenMoji, 0..255, on the coloured pixels: grey, table, network.
+
+    A pixel counts as coloured where its largest and smallest channel differ by more than 30 of 255.
+    """
+    net = cast(Colorizer, model)
+    pairs = data.openmoji(split)
+    line, truth = pairs[slice(None)]
+    grey = luma(truth)
+    high, low = pairs.colour.max(1).values.int(), pairs.colour.min(1).values.int()
+    coloured = (high - low) > 30  # (N, H, W)
+    answers = {"grey": grey.expand_as(truth), "look-up table": net.look_up(grey), "network": net(line, grey)}
+    return {
+        f"{name}, colour error": (x - truth).abs().mean(1)[coloured].mean().item() * 127.5
+        for name, x in answers.items()
+    }
+
+
+def classes(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Accuracy of `fashion_features` on Fashion-MNIST."""
+    held = data.fashion(split)
+    return {"accuracy": accuracy(cast(FeatureNet, model), held.floats, cast(Tensor, held.y))}
+
+
+PEOPLE_HEADS = ("style", "tone", "gender", "role")
+
+
+def people_labels(people: data.People) -> Tensor:
+    """The labels of the four heads of `people_features`: (N, 4) int64 in the order of PEOPLE_HEADS."""
+    return torch.stack([people.style, people.tone, people.gender, people.role], 1)
+
+
+def people_words(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Accuracy of `people_features`: style, tone and gender on concepts never seen in training, and all four
+    on the held-out combinations (a role can only be named if it was seen, in other tones)."""
+    net = cast(FeatureNet, model)
+    scores = {}
+    for name, heads in ((split, PEOPLE_HEADS[:3]), ("held_out", PEOPLE_HEADS)):
+        held = data.people(name)  # type: ignore[arg-type]
+        labels = people_labels(held)
+        for head in heads:
+            k = PEOPLE_HEADS.index(head)
+            words = "held-out combinations" if name == "held_out" else "new concepts"
+            scores[f"{head}, {words}"] = accuracy(net, held.floats, labels[:, k], head=k)
+    return scores
+
+
+@torch.no_grad()
+def outlier_auc(model: nn.Module, held_out: int, split: HeldOut = "test") -> float:
+    """Area under the ROC curve for the reconstruction error as outlier score; the model never saw class
+    `held_out` of Fashion-MNIST in training. 1 is perfect, 0.5 is guessing."""
+    held = data.fashion(split)
+    return float(
+        roc_auc_score(
+            cast(Tensor, held.y).eq(held_out).numpy(), reconstruction_error(model, held.floats).numpy()
+        )
+    )
+
+
+def _in_batches(model: nn.Module, x: Tensor) -> Tensor:
+    return torch.cat([model(b) for b in x.split(500)])
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
