@@ -110,6 +110,7 @@ def execute(nb: NotebookNode, name: str) -> list[tuple[float, int]]:
         nb,
         timeout=TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(HERE)}},
         store_widget_state=False,
         record_timing=False,

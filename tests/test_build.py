@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -263,6 +264,13 @@ def test_outputs_are_kept_and_a_failing_cell_overwrites_nothing(source, capsys):
     assert "ZeroDivisionError" in said
     assert "\x1b" not in said
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "notebooks" / "src").glob("*.py")), ids=lambda p: p.stem)
+def test_links_between_files_lead_somewhere(source):
+    for link in re.findall(r"\]\(([^)\s]+)\)", source.read_text(encoding="utf-8")):
+        if not link.startswith(("http", "#", "data:")):
+            assert (ROOT / "notebooks" / link.split("#")[0]).exists(), f"{source.name} links to {link}"
 
 
 def output(**fields):

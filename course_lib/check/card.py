@@ -29,7 +29,8 @@ def card(kind: str, title: str, message: str, folded: tuple[str, str] | None = N
     if folded is not None:
         more = (
             f'<details style="margin-top:.4em"><summary>{escape(folded[0])}</summary>'
-            f'<pre style="margin:.4em 0 0;max-height:14em;overflow:auto;background:none;color:inherit">'
+            f'<pre tabindex="0" style="margin:.4em 0 0;max-height:14em;overflow:auto;'
+            f'background:none;color:inherit">'
             f"{escape(folded[1])}</pre></details>"
         )
     return (

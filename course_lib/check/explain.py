@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Value = Any
-NOTHING_YET = "There is no answer here yet. Replace the `...`, run the cell, then run this check again."
+NOTHING_YET = "There is no answer here yet. Write it, run its cell, then run this check again."
 LIBRARIES = tuple(
     [str(Path(__file__).parents[1])] + [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
 )
