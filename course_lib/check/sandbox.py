@@ -8,6 +8,7 @@ thread, while this also works under a notebook's running event loop.
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import io
 import random
@@ -87,6 +88,10 @@ class _Printed(io.TextIOBase):
         return len(text)
 
 
+def _no_input(prompt: object = "", /) -> str:
+    raise EOFError("nobody answers `input` during a check; use the function's arguments")
+
+
 @contextmanager
 def _everything_put_back(printed: _Printed) -> Iterator[None]:
     """Swap the output streams in, and restore them and all global torch, numpy and Python state after."""
@@ -94,12 +99,15 @@ def _everything_put_back(printed: _Printed) -> Iterator[None]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     on_gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     dtype, stack = torch.get_default_dtype(), threading.stack_size(STACK)
+    asking = builtins.input
     sys.stdout = sys.stderr = printed  # type: ignore[assignment]
+    builtins.input = _no_input
     try:
         with warnings.catch_warnings():
             yield
     finally:
         sys.stdout, sys.stderr = streams
+        builtins.input = asking
         threading.stack_size(stack)
         torch.set_default_dtype(dtype)
         random.setstate(states[0])
@@ -143,7 +151,10 @@ def guarded(work: Callable[[], T], limit: float) -> Outcome[T]:
         thread.start()
         begun.wait()  # stopping a thread before its first line would end in a traceback
         try:
-            timed_out = not ended.wait(limit)
+            deadline = time.monotonic() + limit
+            while not ended.wait(0.1) and time.monotonic() < deadline:
+                pass  # short waits: on Windows a long one would not notice Ctrl-C
+            timed_out = not ended.is_set()
         finally:  # also on KeyboardInterrupt
             _stop(thread, ended, GRACE)
             if ended.is_set():
