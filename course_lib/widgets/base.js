@@ -25,11 +25,11 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-// The root of a widget. JupyterLab listens to keys before the page does; the attribute keeps its shortcuts out,
-// so that "x" on a focused widget does not cut the cell.
+// The root of a widget. JupyterLab listens to keys before the page does; the attribute on whatever has the focus
+// keeps its shortcuts out, so that "x" in a widget does not cut the cell.
 function widgetRoot(name, label) {
-  const root = element("div", { class: `cw ${name}`, role: "group", "aria-label": label, "data-lm-suppress-shortcuts": "true" });
-  root.append(element("style", {}, STYLE));
+  const root = element("div", { class: `cw ${name}`, role: "group", "aria-label": label }, element("style", {}, STYLE));
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   return root;
 }
 

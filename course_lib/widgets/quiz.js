@@ -8,10 +8,10 @@ const QUIZ_STYLE = `
 .cw-quiz { --code: #eef0f3; } .cw-quiz[data-theme=dark] { --code: #2a2f37; }
 .cw-quiz pre { margin: 8px 0; padding: 10px 12px; border-radius: 4px; background: var(--code); overflow-x: auto; }
 .cw-quiz pre code { padding: 0; background: none; }
-.cw-option { display: grid; grid-template-columns: 20px 1fr; gap: 2px 8px; padding: 6px 8px; border-radius: 4px; cursor: pointer; }
+.cw-option { display: grid; grid-template-columns: 20px 1fr; gap: 8px; padding: 6px 8px; border-radius: 4px; cursor: pointer; }
 .cw-option:hover { background: var(--code); }
 .cw-option input { width: 16px; height: 16px; margin: 2px 0 0; accent-color: var(--accent); }
-.cw-why { grid-column: 2; color: var(--quiet); font-size: 13.5px; }
+.cw-why { margin: 0 8px 6px 36px; color: var(--quiet); font-size: 13.5px; }
 .cw-why[data-mark]::before { content: attr(data-mark) " "; font-weight: 700; }
 .cw-why[data-mark="✓"] { color: var(--good); }
 .cw-why[data-mark="✗"] { color: var(--bad); }
@@ -32,14 +32,14 @@ function render({ model, el }) {
     const input = element("input", { type: several ? "checkbox" : "radio", name: group });
     const label = element("span");
     label.innerHTML = text; // made, and escaped, by quiz.py
-    const why = element("span", { class: "cw-why", hidden: "" });
-    return { input, why, label: element("label", { class: "cw-option" }, input, label, why) };
+    const why = element("p", { class: "cw-why", hidden: "" });
+    return { input, why, row: element("div", {}, element("label", { class: "cw-option" }, input, label), why) };
   });
   const legend = element("legend");
   legend.innerHTML = `<strong>${model.get("id")}</strong> ${model.get("question")}${several ? " <em>Choose all that apply.</em>" : ""}`;
   const verdict = element("p", { class: "cw-verdict" });
   const check = element("button", { class: "cw-button", type: "submit" }, "Check");
-  const form = element("form", {}, element("fieldset", {}, legend, ...el.querySelectorAll("img"), ...rows.map((row) => row.label)),
+  const form = element("form", {}, element("fieldset", {}, legend, ...el.querySelectorAll("img"), ...rows.map(({ row }) => row)),
     element("div", { class: "cw-quiz-foot" }, check, verdict));
 
   const clear = () => {
