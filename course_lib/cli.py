@@ -101,7 +101,10 @@ def train(
     zoo.save(weights, run.model, plan.kwargs, recipe=recipe, step=run.step, data=plan.about)
     print(f"wrote {weights}")
     if publish:
-        zoo.publish(recipe, weights, licence=plan.licence, scores=plan.evaluate(zoo.read(weights)))
+        scores = plan.evaluate(zoo.read(weights))
+        zoo.publish(
+            recipe, weights, licence=plan.licence, scores=scores, card=recipes.card(recipe, plan, scores)
+        )
         print(f"published {recipe}: {zoo.manifest()[recipe]['scores']}")
 
 

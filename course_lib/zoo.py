@@ -127,14 +127,15 @@ def save(
         raise WeightsError(f"Could not write {path}: {error.strerror}. Choose another place.") from error
 
 
-def publish(name: str, source: Path, *, licence: str, scores: dict[str, float]) -> None:
-    """Put a weights file among the bundled ones: copy it and write its entry of the manifest."""
+def publish(name: str, source: Path, *, licence: str, scores: dict[str, float], card: str) -> None:
+    """Put a weights file among the bundled ones: copy it, write its card and its entry of the manifest."""
     about, _ = _open(source)
     content = source.read_bytes()
     target = folder() / f"{name}.safetensors"
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.resolve() != target.resolve():
         target.write_bytes(content)
+    (folder() / f"{name}.md").write_text(card, encoding="utf-8")
     path = folder() / "manifest.json"
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     entries[name] = {
@@ -143,7 +144,7 @@ def publish(name: str, source: Path, *, licence: str, scores: dict[str, float]) 
         "class": about["class"],
         "step": int(about["step"]),
         "licence": licence,
-        "scores": scores,
+        "scores": {key: float(f"{value:.4g}") for key, value in scores.items()},
     }
     path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", encoding="utf-8")
 

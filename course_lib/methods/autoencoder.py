@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
         blocks: int = 0,  # residual blocks at size/4, in the encoder and in the decoder
         squeeze: int = 16,  # channels that enter the dense layers
         hidden: int = 128,  # width of the dense layer beside the code, 0 for none
-        lr: float = 3e-3,
+        lr: float = 6e-3,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()

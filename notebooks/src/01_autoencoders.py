@@ -1,0 +1,865 @@
+# %% [markdown] slideshow={"slide_type": "slide"}
+# # Autoencoders
+#
+# How few numbers does a picture need? This notebook squeezes a picture through a code that is too small for
+# it and asks a network to get the picture back. What the network has to learn on the way turns out to be
+# useful: it compresses, repairs, fills holes, puts colours back and notices what does not belong. The one
+# thing it cannot do is invent, and seeing *why* is the door to the rest of the course.
+
+# %% tags=["picture"]
+import torch
+from sklearn.decomposition import PCA
+from torch import nn
+
+from course_lib import check, data, evaluate, recipes, viz, zoo
+from course_lib.check import hint
+from course_lib.fit import batch_indices, fit, warmup_cosine
+from course_lib.methods.autoencoder import Autoencoder, LinearAutoencoder, reconstruction_error
+from course_lib.methods.colorizer import Colorizer, luma
+from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder, gaussian, missing_square
+from course_lib.methods.denoising_autoencoder import salt_and_pepper as damaged_by_salt_and_pepper
+from course_lib.metrics import frechet_distance, psnr
+from course_lib.widgets import LatentPlane, Quiz
+
+torch.manual_seed(0)
+clothes = data.fashion("train")  # 18,000 pictures to learn from
+held = data.fashion("validation")  # 2,000 to choose with
+test = data.fashion("test")  # 10,000 for the final figures, used at the end of a section
+x_train, x_held, x_test = clothes.floats, held.floats, test.floats  # (N, 1, 28, 28) in [-1, 1]
+
+denoiser = zoo.load("denoiser_fashion")  # trained by us beforehand; you will train your own below
+with torch.no_grad():
+    show = x_test[[0, 1, 3, 5, 6, 11, 18, 23, 28, 45]]
+    noisy = gaussian(show, generator=torch.Generator().manual_seed(1))
+    holed, mask = missing_square(show)
+    opening = {
+        "what was there": show,
+        "with noise": noisy,
+        "noise removed": denoiser(noisy),
+        "with a hole": holed,
+        "hole filled": denoiser.inpaint(holed, mask),
+    }
+viz.rows(
+    opening,
+    alt="Ten pieces of clothing in five rows: the originals, the same under heavy noise, the network's repair, "
+    "the same with a grey square missing, and the square filled in plausibly.",
+)
+
+# %% [markdown]
+# *A denoising autoencoder that we trained beforehand (`denoiser_fashion`). By the end of this notebook you will
+# have trained one yourself.*
+#
+# **After this notebook you can**
+# 1. say what encoder, bottleneck, decoder and reconstruction loss are, and write the training loop (exercises
+#    1.1 and 1.3),
+# 2. explain in which sense principal component analysis is an autoencoder, and measure what bending adds
+#    (exercise 1.2),
+# 3. train a network to repair what you damaged (exercises 1.4 and 1.5),
+# 4. find outliers and fill holes with it (exercises 1.6 and 1.7),
+# 5. show why a plain autoencoder cannot make new pictures (section 8).
+#
+# **You need** notebook 00, some Python and PyTorch, and 80 to 100 minutes. Running all cells takes about two
+# minutes on two processor cores, without a GPU and without the internet.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 1. Copying through a bottleneck
+#
+# A Fashion-MNIST picture has 28 × 28 = 784 pixels, yet most of the possible 784-pixel pictures look like the
+# noise on an old television. Pictures of clothes are rare among them; they should have a shorter description.
+#
+# An **autoencoder** looks for one. It consists of two functions with a bottleneck between them:
+#
+# $$ z = f(x) \in \mathbb{R}^d \quad\text{(encoder)}, \qquad \hat x = g(z) \quad\text{(decoder)} $$
+#
+# $z$ is the **code**, $d$ its length, much smaller than 784. Both functions are trained together to make the
+# **reconstruction** $\hat x$ resemble $x$, by the mean squared error over the $B$ pictures of a batch and their
+# $P$ pixels, the **reconstruction loss**:
+#
+# $$ L = \frac{1}{BP} \sum_{i=1}^{B} \sum_{p=1}^{P} \left(x_{ip} - \hat x_{ip}\right)^2 $$
+#
+# No labels are needed: the input is its own target. That is what makes it *unsupervised* learning.
+#
+# ### Exercise 1.1: The reconstruction loss
+# *difficulty 1 of 5, about 4 minutes*
+
+
+# %% tags=["exercise", "ex-1.1"]
+def mse(x, x_hat):
+    """Mean squared error between two batches of pictures (B, C, H, W) -> a tensor with one number."""
+    # SOLUTION
+    return (x - x_hat).square().mean()
+    # END SOLUTION
+    # EXERCISE
+    # | raise NotImplementedError  # replace this line by your code
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.mse(mse)
+
+# %% [markdown]
+# If you are stuck, ask: `hint("1.1", 1)`, then `hint("1.1", 2)`.
+
+# %%
+hint("1.1", 1)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 2. The straight case: principal component analysis
+#
+# Begin with the simplest functions there are: let $f$ and $g$ be linear. Then the best autoencoder is known
+# without any training. **Principal component analysis** (PCA) finds the directions in which the pictures vary
+# most. Put the first $d$ of them as columns into a matrix $V_d$; then
+#
+# $$ z = V_d^\top (x - \mu), \qquad \hat x = \mu + V_d\, z $$
+#
+# has the smallest squared error that any linear encoder and decoder can reach (Baldi and Hornik, 1989).
+#
+# ### Exercise 1.2: Reconstruct with d directions
+# *difficulty 2 of 5, about 8 minutes*
+#
+# Each row of `x` is one picture, flattened. The *columns* of `V` are the directions, most important first.
+
+
+# %% tags=["exercise", "ex-1.2"]
+def pca_reconstruct(x, mean, V, d):
+    """x (B, P), mean (P,), V (P, P) with orthonormal columns -> reconstruction from d directions (B, P)."""
+    # SOLUTION
+    z = (x - mean) @ V[:, :d]  # (B, d)
+    return mean + z @ V[:, :d].T  # (B, P)
+    # END SOLUTION
+    # EXERCISE
+    # | z = ...  # (B, d): where the centred pictures lie along the first d directions
+    # | return ...  # (B, P): back from there
+    # | raise NotImplementedError  # remove this line when you are done
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.pca_reconstruct(pca_reconstruct)
+
+# %% [markdown]
+# Here is PCA with 2, 8 and 32 numbers, by scikit-learn, on pictures that it has not seen:
+
+# %%
+pca = {d: PCA(d, svd_solver="covariance_eigh").fit(x_train.flatten(1).numpy()) for d in (2, 8, 32)}
+
+
+def by_pca(x, d):
+    codes = pca[d].transform(x.flatten(1).numpy())
+    return torch.from_numpy(pca[d].inverse_transform(codes)).float().view_as(x)
+
+
+viz.rows(
+    {"original": show, **{f"PCA, {d} numbers": by_pca(show, d) for d in (2, 8, 32)}},
+    alt="Ten pieces of clothing and their reconstructions by PCA. With 2 numbers all look like ghosts of a shirt "
+    "or a shoe, with 8 the kinds can be told apart, with 32 the shapes are right but soft, with grey shadows.",
+)
+
+# %% [markdown]
+# With 32 numbers instead of 784 the kind of garment is clear. Look at the ghosts around sandals and bags: a
+# linear code can only *add up* fixed pictures, so it cannot move an edge without leaving a shadow behind.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 3. A training loop, by hand
+#
+# Now the same by gradient descent, because from here on there will be no formula for the answer. A training
+# step does four things: clear the old gradients, compute the loss, compute its gradient (*backward*), and let
+# the optimizer move the parameters.
+#
+# ### Exercise 1.3: One training step
+# *difficulty 2 of 5, about 8 minutes*
+#
+# `model(x)` gives the reconstruction. Return the loss as a plain Python number, as it was *before* the step.
+
+
+# %% tags=["exercise", "ex-1.3"]
+def train_step(model, optimizer, x):
+    """One gradient step on the mean squared reconstruction error of x (B, C, H, W) -> the loss, a float."""
+    # SOLUTION
+    loss = (x - model(x)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    # END SOLUTION
+    # EXERCISE
+    # | loss = ...  # the mean squared error between x and its reconstruction
+    # | ...  # and now the three other things
+    # | raise NotImplementedError  # remove this line when you are done
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.train_step(train_step)
+
+# %% [markdown]
+# Around the step belongs a loop that hands out batches. This one is written out in full; it trains the linear
+# autoencoder of the last section.
+
+# %%
+torch.manual_seed(0)
+linear = LinearAutoencoder(latent=32)
+optimizer = torch.optim.Adam(linear.parameters(), lr=1e-3)
+steps, batch = 1_000, 128
+losses = []
+for step in range(steps):
+    index = batch_indices(len(x_train), seed=0, start=step * batch, count=batch)  # shuffled anew each epoch
+    x = x_train[index]  # (128, 1, 28, 28)
+    loss = (x - linear(x)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    losses.append((step, loss.item()))
+
+with torch.no_grad():
+    trained = reconstruction_error(linear, x_held).mean().item()
+exact = evaluate.pca_error(x_train, x_held, 32)
+print(f"linear autoencoder after {steps} steps: {trained:.4f}    PCA: {exact:.4f}")
+viz.curves(
+    {"linear autoencoder (training)": losses[5:], "PCA (validation)": [(0, exact), (steps, exact)]},
+    log=True,
+    alt="The loss of the linear autoencoder falls steeply in the first 200 steps and then creeps towards the level "
+    "of PCA, a horizontal line, which it does not cross.",
+)
+
+# %% [markdown]
+# The curve creeps down towards PCA's error and would reach it: the best linear autoencoder *is* PCA, up to a
+# change of coordinates in the code.
+#
+# From now on the library's loop does this work. `fit` is the loop above plus a progress bar, a stop button that
+# loses nothing, and a rule for the learning rate. You need not take our word for it:
+
+# %%
+torch.manual_seed(0)
+by_hand, by_fit = LinearAutoencoder(latent=4), LinearAutoencoder(latent=4)
+by_fit.load_state_dict(by_hand.state_dict())
+optimizer = torch.optim.Adam(by_hand.parameters(), lr=1e-3)
+for step in range(20):
+    x = x_train[batch_indices(len(x_train), seed=0, start=step * batch, count=batch)]
+    loss = (x - by_hand(x)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+fit(by_fit, clothes.unlabelled(), steps=20, batch=batch, seed=0, device="cpu")
+for a, b in zip(by_hand.parameters(), by_fit.parameters(), strict=True):
+    assert torch.allclose(a, b, atol=1e-6)
+print("Twenty steps by hand and by `fit` gave the same weights.")
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 4. Bending the plane
+#
+# Linear maps leave shadows. A network with **convolutions** (small filters that slide over the picture) and
+# non-linear functions between them can do better with the same 32 numbers. The encoder turns 28 × 28 pixels
+# into 14 × 14 and 7 × 7 positions with more and more channels, then into 32 numbers; the decoder goes back the
+# same way. `course_lib/methods/autoencoder.py` and `course_lib/nn/conv.py` fit on two screens; read them.
+#
+# This cell trains one on your machine, in about half a minute.
+
+# %% tags=["training"]
+torch.manual_seed(0)
+steps = 2_600
+run = fit(Autoencoder(latent=32), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99)
+ae32_live = run.model.cpu()
+print(run)
+
+# %% [markdown]
+# `ae32_fashion` is a bigger one that we trained for longer, with the recipe of that name in
+# `course_lib/recipes.py` (`course train ae32_fashion` repeats it). Compare all three on the test pictures:
+
+# %%
+ae32 = zoo.load("ae32_fashion")
+with torch.no_grad():
+    pca32 = evaluate.pca_error(x_train, x_test, 32)
+    errors = {
+        "PCA": pca32,
+        "trained here": reconstruction_error(ae32_live, x_test).mean().item(),
+        "bundled": reconstruction_error(ae32, x_test).mean().item(),
+    }
+    pictures = {
+        "original": show,
+        "PCA": by_pca(show, 32),
+        "trained here": ae32_live(show),
+        "bundled": ae32(show),
+    }
+for name, error in errors.items():
+    print(f"{name:14} squared error {error:.4f}   {error / pca32:.2f} of PCA's")
+viz.rows(
+    pictures,
+    alt="Ten pieces of clothing, reconstructed from 32 numbers three times. PCA leaves grey shadows; the "
+    "autoencoder trained here has clean edges and a dark background; the bundled one shows some texture too.",
+)
+
+# %% [markdown]
+# The same number of numbers, a fraction of the error: shadows are gone, edges are where they belong. What stays
+# lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture and so costs the
+# most to remember.
+
+# %%
+Quiz(
+    "Suppose the code had 784 numbers, as many as there are pixels, and both networks were large. What would the "
+    "autoencoder most probably learn?",
+    [
+        (
+            "The best compression of all, since it loses nothing.",
+            False,
+            "It loses nothing, but nothing is compressed either: 784 numbers in, 784 numbers out.",
+        ),
+        (
+            "To copy: the loss goes to nearly 0, and the code says nothing about clothes.",
+            True,
+            "Without a bottleneck the identity function is a perfect answer. Something must make copying hard: "
+            "a short code, or damage (section 6).",
+        ),
+        (
+            "To sort pictures by their class.",
+            False,
+            "Nothing in the loss mentions classes. Where classes separate in a code, they do so because "
+            "pictures of one class are cheaper to describe together.",
+        ),
+    ],
+    id="1.Q1",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 5. How long a code?
+#
+# Seven autoencoders, with codes of 1 to 64 numbers, each trained for a few seconds:
+
+# %% tags=["training"]
+sizes = (1, 2, 4, 8, 16, 32, 64)
+by_size = {}
+for d in sizes:
+    torch.manual_seed(0)
+    steps = 500
+    model = Autoencoder(latent=d)
+    by_size[d] = fit(model, clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.9)
+    by_size[d] = by_size[d].model.cpu()
+
+# %%
+with torch.no_grad():
+    network = [(d, reconstruction_error(by_size[d], x_held).mean().item()) for d in sizes]
+straight = [(d, evaluate.pca_error(x_train, x_held, d)) for d in sizes]
+fig = viz.new_figure()
+ax = fig.add_subplot()
+ax.plot(*zip(*straight, strict=True), "s--", color=viz.COLOURS[1], label="PCA")
+ax.plot(*zip(*network, strict=True), "o-", color=viz.COLOURS[0], label="autoencoder, a few seconds each")
+ax.set(xscale="log", yscale="log", xlabel="numbers in the code, d", ylabel="squared error (validation)")
+ax.set_xticks(sizes, [str(d) for d in sizes])
+ax.legend(frameon=False)
+viz.figure(
+    fig,
+    alt="Squared error against the length of the code from 1 to 64, both axes logarithmic. Both curves fall. The "
+    "autoencoder is far below PCA for short codes; the gap closes for long ones, where so short a training "
+    "is not enough.",
+)
+
+# %% [markdown]
+# Read the plot from left to right. With 1 to 8 numbers, bending pays most: the network's error is far below
+# PCA's. With 64 the lines come together. That is not a law of nature but of a few seconds of training: you have
+# just seen what a longer one does with 32.
+#
+# A code of 2 numbers is poor, but it is one that we can *look at*. In the widget each dot is the code of one
+# validation picture, and **dragging the point decodes the place under it**. The network is `ae2_fashion`,
+# trained by us beforehand.
+
+# %% tags=["widget"]
+ae2 = zoo.load("ae2_fashion")
+
+
+def plane_of(model, title, alt):
+    """A LatentPlane over a model with a code of two numbers, framed around the codes of the data."""
+    with torch.no_grad():
+        codes = model.encoder(x_held)  # (2000, 2)
+    low, high = codes.quantile(0.005, 0), codes.quantile(0.995, 0)
+    return LatentPlane(
+        model.decoder,
+        extent=(low[0].item(), high[0].item(), low[1].item(), high[1].item()),
+        points=codes,
+        labels=held.y,
+        names=held.names,
+        title=title,
+        alt=alt,
+    )
+
+
+plane_of(
+    ae2,
+    "A code of two numbers",
+    "A plane with 2,000 dots coloured by kind of garment. Trousers, bags and ankle boots form islands, "
+    "pullovers, coats and shirts lie on top of each other, and between the islands are empty regions.",
+)
+
+# %% [markdown]
+# Things to look for:
+#
+# - The network was never told the classes, yet trousers, bags and boots have found places of their own.
+# - Pullovers, coats and shirts overlap: two numbers are not enough to tell them apart.
+# - Between two islands the picture changes smoothly, but somewhere on the way it is *neither* garment.
+#
+# Below is the one with 2 numbers that your machine trained above. It had only a few seconds: what did the longer
+# training improve?
+
+# %% tags=["widget"]
+plane_of(
+    by_size[2],
+    "Trained here, in a few seconds",
+    "The same plane for the autoencoder trained in this notebook: the islands are there, less separated.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 6. Repairing: the denoising autoencoder
+#
+# A short code is one way to stop a network from merely copying. Another is to damage the input and ask for the
+# *undamaged* picture (Vincent et al., 2008):
+#
+# $$ \tilde x \sim q(\tilde x \mid x), \qquad L = \frac{1}{BP} \left\lVert x - g(f(\tilde x)) \right\rVert^2 $$
+#
+# Copying is now wrong. The network must know what clothes look like to undo the damage.
+#
+# ### Exercise 1.4: Salt and pepper
+# *difficulty 2 of 5, about 8 minutes*
+#
+# With probability `share`, and independently for every pixel, the pixel is replaced by -1 (pepper) or 1 (salt),
+# either with equal chance. The picture that is handed in must not change.
+
+
+# %% tags=["exercise", "ex-1.4"]
+def salt_and_pepper(x, share):
+    """Pictures x (B, C, H, W) in [-1, 1] -> a damaged copy."""
+    # SOLUTION
+    u = torch.rand_like(x)
+    x = torch.where(u < share, 1.0, x)  # hit, for now all of it salt
+    return torch.where(u < share / 2, -1.0, x)  # half of the hits become pepper
+    # END SOLUTION
+    # EXERCISE
+    # | u = torch.rand_like(x)  # a number between 0 and 1 for each pixel: let it decide
+    # | raise NotImplementedError  # replace this line by your code
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.salt_and_pepper(salt_and_pepper)
+
+# %% [markdown]
+# ### Exercise 1.5: Which picture is the target?
+# *difficulty 1 of 5, about 3 minutes*
+
+
+# %% tags=["exercise", "ex-1.5"]
+def denoising_loss(model, x, x_noisy):
+    """Mean squared error of a denoising autoencoder on pictures x and their damaged copies -> one number."""
+    # SOLUTION
+    return (x - model(x_noisy)).square().mean()
+    # END SOLUTION
+    # EXERCISE
+    # | raise NotImplementedError  # replace this line by your code
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.denoising_loss(denoising_loss)
+
+# %% [markdown]
+# The library's version, `course_lib/methods/denoising_autoencoder.py`, learns three kinds of damage at once:
+# Gaussian noise, salt and pepper, and missing squares. Train it:
+
+# %% tags=["training"]
+torch.manual_seed(0)
+steps = 1_500
+run = fit(DenoisingAutoencoder(), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99)
+denoiser_live = run.model.cpu()
+print(run)
+
+# %% [markdown]
+# Is it any good? A network should be compared with what people used before there were networks. The *median
+# filter* replaces each pixel by the median of its neighbourhood, the *Gaussian filter* by a weighted mean. Their
+# sizes are chosen on the validation pictures, so they get a fair chance. The figure is the **peak signal-to-noise
+# ratio** (PSNR) in decibels, higher is better; 3 dB more is half the squared error.
+
+# %%
+ours, yours = evaluate.denoising(denoiser), evaluate.denoising(denoiser_live)
+print(f"{'PSNR in dB on the test pictures':52}{'bundled':>10}{'trained here':>15}")
+for name in ours:
+    second = f"{yours[name]:15.1f}" if "autoencoder" in name else ""
+    print(f"{name:52}{ours[name]:10.1f}{second}")
+
+# %%
+seeded = torch.Generator().manual_seed(2)
+speckled = damaged_by_salt_and_pepper(show, 0.25, generator=seeded)
+with torch.no_grad():
+    repaired = {
+        "noise": noisy,
+        "Gaussian filter": evaluate.smooth(noisy, 1.0),
+        "trained here": denoiser_live(noisy),
+        "bundled": denoiser(noisy),
+        "salt and pepper": speckled,
+        "median filter": evaluate.median(speckled, 3),
+        "trained here ": denoiser_live(speckled),
+        "bundled ": denoiser(speckled),
+    }
+viz.rows(
+    repaired,
+    scale=1.7,
+    alt="Ten pieces of clothing in two blocks. Under noise, the Gaussian filter leaves blotches while both networks "
+    "give clean garments. Under salt and pepper, the median filter leaves specks and ragged edges, the networks none.",
+)
+
+# %% [markdown]
+# A filter knows about *pixels*; the network knows about *clothes*. It even completes sleeves that the noise has
+# swallowed. The price: where the noise hides something unusual, the network replaces it by something usual.
+
+# %%
+Quiz(
+    "The repaired pictures are clean, but a little too smooth. Why must that be so, however long one trains?",
+    [
+        (
+            "The noise has destroyed the resolution of the picture.",
+            False,
+            "The repaired edges are sharp where the noisy picture leaves no doubt about them.",
+        ),
+        (
+            "Several clean pictures explain the noisy one, and the squared error is smallest at their mean.",
+            True,
+            "The best answer under squared error is the mean of all pictures that could have been there, "
+            "E[x | noisy x]. Doubt comes out as blur. Diffusion models (notebook 06) are built on just this.",
+        ),
+        (
+            "The code of 64 numbers is too short.",
+            False,
+            "It costs some detail. But with a code of any length the mean over the possible pictures stays a mean.",
+        ),
+    ],
+    id="1.Q2",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 7. Outliers, holes and colours
+#
+# ### What it has never seen, it copies badly
+#
+# An autoencoder spends its few numbers on what is frequent. So the reconstruction error of a picture is an
+# **outlier score**: high for what the training data did not contain.
+#
+# ### Exercise 1.6: The outlier score
+# *difficulty 2 of 5, about 5 minutes*
+
+
+# %% tags=["exercise", "ex-1.6"]
+def outlier_score(model, x):
+    """Mean squared reconstruction error of each picture: x (B, C, H, W) -> (B,)."""
+    # SOLUTION
+    return (x - model(x)).square().mean(dim=(1, 2, 3))
+    # END SOLUTION
+    # EXERCISE
+    # | raise NotImplementedError  # replace this line by your code
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.outlier_score(outlier_score)
+
+# %% [markdown]
+# To test it, leave one class out of the training data and ask whether the score finds that class in the test
+# data. The figure is the **area under the ROC curve** (AUC): the probability that a picture of the unknown class
+# has a higher score than one of the known ones. 1 is perfect, 0.5 is guessing. Ten small autoencoders, one for
+# each class left out:
+
+# %% tags=["training"]
+auc, without = [], {}
+for c in range(10):
+    torch.manual_seed(0)
+    known = clothes.subset(clothes.y != c).unlabelled()
+    model = Autoencoder(latent=8)
+    without[c] = fit(model, known, steps=200, batch=64, lr=warmup_cosine(200), ema=0.9).model.cpu()
+    auc.append(evaluate.outlier_auc(without[c], c))
+
+fig = viz.new_figure(6.4, 3.2)
+ax = fig.add_subplot()
+order = sorted(range(10), key=lambda c: auc[c])
+ax.barh([clothes.names[c] for c in order], [auc[c] for c in order], color=viz.COLOURS[0])
+ax.axvline(0.5, color="black", linestyle="--")
+ax.set(xlabel="AUC of the outlier score (test); dashed: guessing", xlim=(0, 1))
+for row, c in enumerate(order):
+    ax.text(0.02, row, f"{auc[c]:.2f}", va="center", color="white")
+viz.figure(
+    fig,
+    alt="Bars of the AUC for each class left out, from low to high: "
+    + ", ".join(f"{clothes.names[c]} {auc[c]:.2f}" for c in order) + ".",
+)
+
+# %% [markdown]
+# The result is honest and uneven. A class with shapes of its own is found; a class that is *simpler* than the
+# others, or that others can stand in for, is reconstructed well without ever having been seen, and the score
+# may even rank it as *more* normal than the known ones. **A low reconstruction error means "easy to describe",
+# not "frequent in the data".** Notebook 02 meets this trap again with real probabilities.
+
+# %% [markdown]
+# ### Filling holes
+#
+# A network that was trained with missing squares can fill them. Only the missing pixels should come from the
+# network: the others are known exactly.
+#
+# ### Exercise 1.7: Inpainting
+# *difficulty 3 of 5, about 8 minutes*
+#
+# `mask` is `True` where a pixel is missing. What `x` holds there is unknown and must not reach the model: set it
+# to 0 first, as in training.
+
+
+# %% tags=["exercise", "ex-1.7"]
+def inpaint(model, x, mask):
+    """Pictures x (B, C, H, W), mask (B, 1, H, W) of bool, True where missing -> pictures without holes."""
+    # SOLUTION
+    x_hat = model(torch.where(mask, 0.0, x))
+    return torch.where(mask, x_hat, x)
+    # END SOLUTION
+    # EXERCISE
+    # | x_hat = ...  # the reconstruction, made from known pixels only
+    # | return ...  # known pixels as they are, missing ones from the reconstruction
+    # | raise NotImplementedError  # remove this line when you are done
+    # END EXERCISE
+
+
+# %%
+check.autoencoders.inpaint(inpaint)
+
+# %%
+strange = mask.new_zeros(mask.shape)
+strange[..., 14:, :] = True  # the lower half of every picture
+with torch.no_grad():
+    filled = {
+        "with a hole": holed,
+        "trained here": denoiser_live.inpaint(holed, mask),
+        "bundled": denoiser.inpaint(holed, mask),
+        "truth": show,
+        "half missing": show.masked_fill(strange, 0.0),
+        "bundled ": denoiser.inpaint(show, strange),
+    }
+viz.rows(
+    filled,
+    alt="Ten pieces of clothing with a missing square, filled in by two networks so that the seam hardly shows; "
+    "and the same with the lower half missing, where the network's guesses are blurred or wrong.",
+)
+
+# %% [markdown]
+# A hole of 10 × 10 pixels is filled so that one has to look for the seam. Half a picture is more than the
+# network was trained for, and there is more than one right answer: a mean of many answers is grey fog.
+# Filling in missing values of a table (**imputation**) is the same computation with columns in place of pixels.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ### Colours from a grey picture
+#
+# Damage can also be the loss of colour. OpenMoji drawings exist as black lines and in colour; from the colour
+# picture we compute its grey version (*luma*) and ask for the colours back.
+#
+# Before training a network, **try the answer that needs no network**: a table that gives each grey level its
+# average colour in the training data. These drawings use a small palette, so the table is a strong opponent.
+# The network, `course_lib/methods/colorizer.py`, starts from the table's answer and learns what to change.
+
+# %% tags=["training"]
+drawings, drawings_test = data.openmoji("train"), data.openmoji("test")
+torch.manual_seed(0)
+colorizer_live = Colorizer(widths=(16, 24, 48)).fit_table(data.to_floats(drawings.colour))
+steps = 150
+run = fit(colorizer_live, drawings, steps=steps, batch=32, lr=warmup_cosine(steps, warmup=20), ema=0.9)
+colorizer_live = run.model.cpu()
+print(run)
+
+# %%
+colorizer = zoo.load("colorizer_openmoji")
+ours, yours = evaluate.colour(colorizer), evaluate.colour(colorizer_live)
+print("mean error of the colours, 0 to 255, on the coloured pixels of the test drawings")
+print(f"  left grey                   {ours['grey, colour error']:5.1f}")
+print(f"  look-up table               {ours['look-up table, colour error']:5.1f}")
+print(f"  network trained here        {yours['network, colour error']:5.1f}")
+print(f"  network bundled             {ours['network, colour error']:5.1f}")
+
+# %%
+line, truth = drawings_test[torch.tensor([5, 17, 29, 41, 53, 66, 78, 90, 102, 137])]
+grey = luma(truth)
+with torch.no_grad():
+    coloured = {
+        "grey": grey.expand_as(truth),
+        "look-up table": colorizer.look_up(grey),
+        "trained here": colorizer_live(line, grey),
+        "bundled": colorizer(line, grey),
+        "truth": truth,
+    }
+viz.rows(
+    coloured,
+    scale=1.1,
+    alt="Ten drawings: grey, coloured by the look-up table, by the network trained here, by the bundled network, and "
+    "the truth. The table gives muddy colours where several share one grey; the bundled network gets most right.",
+)
+
+# %% [markdown]
+# Where a grey belongs to one colour only (the yellow of the faces), the table is right. Where red, green, brown
+# and purple share a grey it answers with their mud, and the network has to look at the *drawing*. Some
+# answers cannot be known: nothing in the grey picture says whether this apple was red or green.
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 8. Can it invent?
+#
+# The decoder turns 32 numbers into a picture of a garment. So give it 32 *new* numbers! The codes of the training
+# pictures have a mean and a spread in each direction; draw new codes with the same mean and covariance:
+
+# %%
+with torch.no_grad():
+    codes = torch.cat([ae32.encoder(b) for b in x_train.split(1000)])  # (18000, 32)
+    gaussian_codes = torch.distributions.MultivariateNormal(codes.mean(0), torch.cov(codes.T))
+    torch.manual_seed(0)
+    new = gaussian_codes.sample((2_000,))
+    sampled = torch.cat([ae32.decoder(b) for b in new.split(500)])
+    copied = torch.cat([ae32(b) for b in x_held.split(500)])
+    box = codes.amin(0) + (codes.amax(0) - codes.amin(0)) * torch.rand(2_000, 32)
+    boxed = torch.cat([ae32.decoder(b) for b in box.split(500)])
+viz.rows(
+    {
+        "real": x_held[:10],
+        "copied": copied[:10],
+        "drawn: Gaussian": sampled[:10],
+        "drawn: uniform": boxed[:10],
+    },
+    alt="Rows of ten pictures: real clothes, their reconstructions, decoded codes from a Gaussian, which look like "
+    "several garments melted together, and decoded codes from a box, which are shapeless clouds.",
+)
+
+# %% [markdown]
+# The copies are good and the inventions are not. One number for that is the **Fréchet distance**: describe each
+# picture by 128 features of a classifier, and compare mean and covariance of the two sets. 0 means no difference;
+# *real* pictures against other real pictures give the floor below which a score says nothing.
+
+# %%
+features = zoo.load("fashion_features")
+sets = {
+    "other real pictures (the floor)": x_train[:2_000],
+    "copies by the autoencoder": copied,
+    "drawn from a Gaussian": sampled,
+    "drawn from a box": boxed,
+}
+for name, pictures in sets.items():
+    print(f"{name:34} {frechet_distance(x_held, pictures.clamp(-1, 1), features):8.2f}")
+
+# %% [markdown]
+# Look at the plane of section 5 again: the codes form islands of odd shapes with empty water between them.
+# Nothing in the loss asked for anything else. The decoder was only ever trained *on* the islands, so what it
+# gives in the water is anybody's guess, and in 32 dimensions there is far more water than land.
+
+# %%
+Quiz(
+    "What would a decoder need, so that drawing a code at random gives a garment?",
+    [
+        (
+            "A longer code, so that every picture fits in.",
+            False,
+            "A longer code has even more empty space: the share of land falls with every dimension.",
+        ),
+        (
+            "Codes that fill a known region without holes, so that whatever we draw lies on land.",
+            True,
+            "Just so: the *distribution* of the codes must be known and without gaps. Making it so is what "
+            "the word variational in notebook 02 is about.",
+        ),
+        (
+            "More training, until the reconstruction error is 0.",
+            False,
+            "Perfect copies say nothing about the water between the islands.",
+        ),
+    ],
+    id="1.Q3",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 9. Which bug is this?
+#
+# A colleague's autoencoder gives the pictures below. Its loss fell nicely and then stayed at about 0.6, whatever
+# the learning rate and however long the training.
+
+# %% tags=["training"]
+torch.manual_seed(0)
+broken = nn.Module.__new__(nn.Module)
+broken = Autoencoder(latent=32)
+broken.decoder.net.append(nn.Sigmoid())
+fit(broken, clothes.unlabelled(), steps=300, batch=64)
+with torch.no_grad():
+    compare = torch.cat([show, broken.cpu()(show)])
+clue = viz.grid(compare, columns=10, scale=2, alt="Two rows: originals, and reconstructions on a grey background.")
+
+# %%
+Quiz(
+    "The upper row shows the originals, the lower row the reconstructions: grey where the originals are black, and "
+    "little else is wrong with them. Which bug is this?",
+    [
+        (
+            "`optimizer.zero_grad()` is missing, so gradients pile up.",
+            False,
+            "Then the training would be unstable; it would not settle with every bright pixel in place.",
+        ),
+        (
+            "The decoder ends in a sigmoid, but the pictures are in [-1, 1].",
+            True,
+            "A sigmoid gives values between 0 and 1, and 0 is mid-grey here. Black, -1, is out of reach, and the "
+            "error of the black background stays. Remove the sigmoid, or use `tanh`.",
+        ),
+        (
+            "The code is too short for the background.",
+            False,
+            "A constant background costs no code at all: even PCA with 2 numbers has it black.",
+        ),
+        (
+            "The pictures were damaged before they were encoded.",
+            False,
+            "Damage blurs details. It does not lift the whole background to one grey.",
+        ),
+    ],
+    id="1.B1",
+    image=clue.png,
+    alt=clue.alt,
+)
+
+# %% [markdown] slideshow={"slide_type": "slide"}
+# ## 10. What to take along
+#
+# | | |
+# | --- | --- |
+# | **good at** | compressing, denoising, filling holes, colouring, codes for other methods, finding *some* outliers |
+# | **bad at** | making new data; saying how probable something is; sharp answers where there is doubt |
+# | **use it** | when you have pairs for free (a picture and its damaged copy), or need a short code |
+# | **don't** | when you need new samples: take the models of the next notebooks |
+#
+# **Left out:** sparse and contractive autoencoders, which restrain the code by a penalty; masked autoencoders
+# (arXiv 2111.06377), which hide most of a picture and are used to train large vision models.
+#
+# **Read on:** Hinton and Salakhutdinov, *Reducing the Dimensionality of Data with Neural Networks* (Science, 2006);
+# Vincent et al., *Extracting and Composing Robust Features with Denoising Autoencoders* (ICML 2008);
+# Zhang et al., *Colorful Image Colorization* (arXiv 1603.08511); Heusel et al. on the Fréchet distance
+# (arXiv 1706.08500).
+
+# %%
+Quiz(
+    "A recap. Which of these are true?",
+    [
+        ("The best linear autoencoder has the same error as PCA.", True, "Section 2 and 3."),
+        ("An autoencoder needs labels.", False, "The picture is its own target."),
+        (
+            "A denoising autoencoder is compared with the clean picture.",
+            True,
+            "Compared with the noisy one, it would learn to copy the noise.",
+        ),
+        (
+            "A low reconstruction error proves that a picture is typical of the data.",
+            False,
+            "Simple pictures are copied well even if they were never seen (section 7).",
+        ),
+        (
+            "Decoding random codes fails because the codes of the data have gaps and odd shapes.",
+            True,
+            "Section 8, and the reason for notebook 02.",
+        ),
+    ],
+    id="1.Q4",
+)
+
+# %% [markdown]
+# **The next question:** can we force the codes into a shape that we know, so that drawing from it gives
+# clothes? Notebook 02, *Variational autoencoders*.
