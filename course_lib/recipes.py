@@ -84,7 +84,7 @@ def denoiser_fashion(steps: int = 8_000) -> Recipe:
         evaluate=evaluate.denoising,
         about="Denoising autoencoder, code of 64 numbers, Fashion-MNIST",
         limits="Gives the mean of the possible answers, so doubt comes out as blur. Knows noise up to "
-        "sigma 0.7, salt and pepper on up to 40 % of the pixels, and squares up to half as wide as the picture.",
+        "sigma 0.7, salt and pepper on up to 40 % of the pixels, squares up to half as wide as the picture.",
         licence=FASHION,
     )
 
