@@ -156,7 +156,7 @@ def earth(width: int = 5400) -> Earth:
     if not 2 <= width <= 5400 or width % 2:
         raise DataError(f"The Earth is stored 5400 pixels wide: take an even width up to that, not {width}.")
     layers = [_layer(name, width) for name in ("relief", "satellite", "elevation")]
-    return Earth(layers[0], layers[1], layers[2])
+    return Earth(layers[0], layers[1], layers[2], scale=width / 360)
 
 
 def first_names(split: Split | Literal["all"] = "train") -> Names:

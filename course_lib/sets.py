@@ -190,6 +190,7 @@ class Earth(NamedTuple):
     relief: Tensor
     satellite: Tensor
     elevation: Tensor
+    scale: float  # pixels per degree
     box: Box = Box(-180, 180, -90, 90)  # what the pictures cover
 
     def crop(self, box: Box) -> Earth:
@@ -197,17 +198,22 @@ class Earth(NamedTuple):
         west, east, south, north = self.box
         if not (west <= box.west < box.east <= east and south <= box.south < box.north <= north):
             raise DataError(f"{box} does not lie inside {self.box}.")
-        scale = self.relief.shape[2] / (east - west)  # pixels per degree
-        rows = slice(round((north - box.north) * scale), round((north - box.south) * scale))
-        columns = slice(round((box.west - west) * scale), round((box.east - west) * scale))
+        # Pixels are counted from the north pole and the date line, so a box of a box is cut at the same ones.
+        top, left = round((90 - north) * self.scale), round((west + 180) * self.scale)
+        rows = slice(round((90 - box.north) * self.scale) - top, round((90 - box.south) * self.scale) - top)
+        columns = slice(
+            round((box.west + 180) * self.scale) - left, round((box.east + 180) * self.scale) - left
+        )
         at = (slice(None), rows, columns)
-        return Earth(self.relief[at], self.satellite[at], self.elevation[at], box)
+        return Earth(self.relief[at], self.satellite[at], self.elevation[at], self.scale, box)
 
     @property
     def land(self) -> Tensor:
-        """(H, W) bool, True on land, read from the relief map, where the sea is blue."""
-        red, blue = self.relief[0].to(torch.int16), self.relief[2].to(torch.int16)
-        return red + 6 >= blue
+        """(H, W) bool, True on land: where the relief map is at least as green as blue.
+
+        Lakes count as land; ice sheets, beyond latitude 60 or so, count as sea.
+        """
+        return self.relief[1] >= self.relief[2]
 
 
 class Names(NamedTuple):
