@@ -11,14 +11,14 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from course_lib import check, data, evaluate, recipes, viz, zoo
+from course_lib import check, data, evaluate, viz, zoo
 from course_lib.check import hint
 from course_lib.fit import batch_indices, fit, warmup_cosine
 from course_lib.methods.autoencoder import Autoencoder, LinearAutoencoder, reconstruction_error
 from course_lib.methods.colorizer import Colorizer, luma
 from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder, gaussian, missing_square
 from course_lib.methods.denoising_autoencoder import salt_and_pepper as damaged_by_salt_and_pepper
-from course_lib.metrics import frechet_distance, psnr
+from course_lib.metrics import frechet_distance
 from course_lib.widgets import LatentPlane, Quiz
 
 torch.manual_seed(0)
@@ -41,13 +41,13 @@ with torch.no_grad():
     }
 viz.rows(
     opening,
-    alt="Ten pieces of clothing in five rows: the originals, the same under heavy noise, the network's repair, "
-    "the same with a grey square missing, and the square filled in plausibly.",
+    alt="Ten pieces of clothing in five rows: the originals, the same under heavy noise, the network's "
+    "repair, the same with a grey square missing, and the square filled in plausibly.",
 )
 
 # %% [markdown]
-# *A denoising autoencoder that we trained beforehand (`denoiser_fashion`). By the end of this notebook you will
-# have trained one yourself.*
+# *A denoising autoencoder that we trained beforehand (`denoiser_fashion`). By the end of this notebook you
+# will have trained one yourself.*
 #
 # **After this notebook you can**
 # 1. say what encoder, bottleneck, decoder and reconstruction loss are, and write the training loop (exercises
@@ -72,8 +72,8 @@ viz.rows(
 # $$ z = f(x) \in \mathbb{R}^d \quad\text{(encoder)}, \qquad \hat x = g(z) \quad\text{(decoder)} $$
 #
 # $z$ is the **code**, $d$ its length, much smaller than 784. Both functions are trained together to make the
-# **reconstruction** $\hat x$ resemble $x$, by the mean squared error over the $B$ pictures of a batch and their
-# $P$ pixels, the **reconstruction loss**:
+# **reconstruction** $\hat x$ resemble $x$, by the mean squared error over the $B$ pictures of a batch and
+# their $P$ pixels, the **reconstruction loss**:
 #
 # $$ L = \frac{1}{BP} \sum_{i=1}^{B} \sum_{p=1}^{P} \left(x_{ip} - \hat x_{ip}\right)^2 $$
 #
@@ -151,8 +151,9 @@ def by_pca(x, d):
 
 viz.rows(
     {"original": show, **{f"PCA, {d} numbers": by_pca(show, d) for d in (2, 8, 32)}},
-    alt="Ten pieces of clothing and their reconstructions by PCA. With 2 numbers all look like ghosts of a shirt "
-    "or a shoe, with 8 the kinds can be told apart, with 32 the shapes are right but soft, with grey shadows.",
+    alt="Ten pieces of clothing and their reconstructions by PCA. With 2 numbers all look like ghosts of "
+    "a shirt or a shoe, with 8 the kinds can be told apart, with 32 the shapes are right but soft, "
+    "with grey shadows.",
 )
 
 # %% [markdown]
@@ -218,16 +219,16 @@ print(f"linear autoencoder after {steps} steps: {trained:.4f}    PCA: {exact:.4f
 viz.curves(
     {"linear autoencoder (training)": losses[5:], "PCA (validation)": [(0, exact), (steps, exact)]},
     log=True,
-    alt="The loss of the linear autoencoder falls steeply in the first 200 steps and then creeps towards the level "
-    "of PCA, a horizontal line, which it does not cross.",
+    alt="The loss of the linear autoencoder falls steeply in the first 200 steps and then creeps towards "
+    "the level of PCA, a horizontal line, which it does not cross.",
 )
 
 # %% [markdown]
 # The curve creeps down towards PCA's error and would reach it: the best linear autoencoder *is* PCA, up to a
 # change of coordinates in the code.
 #
-# From now on the library's loop does this work. `fit` is the loop above plus a progress bar, a stop button that
-# loses nothing, and a rule for the learning rate. You need not take our word for it:
+# From now on the library's loop does this work. `fit` is the loop above plus a progress bar, a stop button
+# that loses nothing, and a rule for the learning rate. You need not take our word for it:
 
 # %%
 torch.manual_seed(0)
@@ -250,15 +251,18 @@ print("Twenty steps by hand and by `fit` gave the same weights.")
 #
 # Linear maps leave shadows. A network with **convolutions** (small filters that slide over the picture) and
 # non-linear functions between them can do better with the same 32 numbers. The encoder turns 28 × 28 pixels
-# into 14 × 14 and 7 × 7 positions with more and more channels, then into 32 numbers; the decoder goes back the
-# same way. `course_lib/methods/autoencoder.py` and `course_lib/nn/conv.py` fit on two screens; read them.
+# into 14 × 14 and 7 × 7 positions with more and more channels, then into 32 numbers; the decoder goes back
+# the same way. `course_lib/methods/autoencoder.py` and `course_lib/nn/conv.py` fit on two screens; read
+# them.
 #
 # This cell trains one on your machine, in about half a minute.
 
 # %% tags=["training"]
 torch.manual_seed(0)
 steps = 2_600
-run = fit(Autoencoder(latent=32), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99)
+run = fit(
+    Autoencoder(latent=32), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99
+)
 ae32_live = run.model.cpu()
 print(run)
 
@@ -290,14 +294,14 @@ viz.rows(
 )
 
 # %% [markdown]
-# The same number of numbers, a fraction of the error: shadows are gone, edges are where they belong. What stays
-# lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture and so costs the
-# most to remember.
+# The same number of numbers, a fraction of the error: shadows are gone, edges are where they belong. What
+# stays lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture and
+# so costs the most to remember.
 
 # %%
 Quiz(
-    "Suppose the code had 784 numbers, as many as there are pixels, and both networks were large. What would the "
-    "autoencoder most probably learn?",
+    "Suppose the code had 784 numbers, as many as there are pixels, and both networks were large. What "
+    "would the autoencoder most probably learn?",
     [
         (
             "The best compression of all, since it loses nothing.",
@@ -307,8 +311,8 @@ Quiz(
         (
             "To copy: the loss goes to nearly 0, and the code says nothing about clothes.",
             True,
-            "Without a bottleneck the identity function is a perfect answer. Something must make copying hard: "
-            "a short code, or damage (section 6).",
+            "Without a bottleneck the identity function is a perfect answer. Something must make copying "
+            "hard: a short code, or damage (section 6).",
         ),
         (
             "To sort pictures by their class.",
@@ -348,15 +352,15 @@ ax.set_xticks(sizes, [str(d) for d in sizes])
 ax.legend(frameon=False)
 viz.figure(
     fig,
-    alt="Squared error against the length of the code from 1 to 64, both axes logarithmic. Both curves fall. The "
-    "autoencoder is far below PCA for short codes; the gap closes for long ones, where so short a training "
-    "is not enough.",
+    alt="Squared error against the length of the code from 1 to 64, both axes logarithmic. Both curves "
+    "fall. The autoencoder is far below PCA for short codes; the gap closes for long ones, where so "
+    "short a training is not enough.",
 )
 
 # %% [markdown]
 # Read the plot from left to right. With 1 to 8 numbers, bending pays most: the network's error is far below
-# PCA's. With 64 the lines come together. That is not a law of nature but of a few seconds of training: you have
-# just seen what a longer one does with 32.
+# PCA's. With 64 the lines come together. That is not a law of nature but of a few seconds of training: you
+# have just seen what a longer one does with 32.
 #
 # A code of 2 numbers is poor, but it is one that we can *look at*. In the widget each dot is the code of one
 # validation picture, and **dragging the point decodes the place under it**. The network is `ae2_fashion`,
@@ -396,8 +400,8 @@ plane_of(
 # - Pullovers, coats and shirts overlap: two numbers are not enough to tell them apart.
 # - Between two islands the picture changes smoothly, but somewhere on the way it is *neither* garment.
 #
-# Below is the one with 2 numbers that your machine trained above. It had only a few seconds: what did the longer
-# training improve?
+# Below is the one with 2 numbers that your machine trained above. It had only a few seconds: what did the
+# longer training improve?
 
 # %% tags=["widget"]
 plane_of(
@@ -409,18 +413,19 @@ plane_of(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 6. Repairing: the denoising autoencoder
 #
-# A short code is one way to stop a network from merely copying. Another is to damage the input and ask for the
+# A short code is one way to stop a network from merely copying. Another is to damage the input and ask for
+# the
 # *undamaged* picture (Vincent et al., 2008):
 #
-# $$ \tilde x \sim q(\tilde x \mid x), \qquad L = \frac{1}{BP} \left\lVert x - g(f(\tilde x)) \right\rVert^2 $$
+# $$ \tilde x \sim q(\tilde x \mid x), \qquad L = \frac{1}{BP} \lVert x - g(f(\tilde x)) \rVert^2 $$
 #
 # Copying is now wrong. The network must know what clothes look like to undo the damage.
 #
 # ### Exercise 1.4: Salt and pepper
 # *difficulty 2 of 5, about 8 minutes*
 #
-# With probability `share`, and independently for every pixel, the pixel is replaced by -1 (pepper) or 1 (salt),
-# either with equal chance. The picture that is handed in must not change.
+# With probability `share`, and independently for every pixel, the pixel is replaced by -1 (pepper) or 1
+# (salt), either with equal chance. The picture that is handed in must not change.
 
 
 # %% tags=["exercise", "ex-1.4"]
@@ -432,7 +437,7 @@ def salt_and_pepper(x, share):
     return torch.where(u < share / 2, -1.0, x)  # half of the hits become pepper
     # END SOLUTION
     # EXERCISE
-    # | u = torch.rand_like(x)  # a number between 0 and 1 for each pixel: let it decide
+    # | u = torch.rand_like(x)
     # | raise NotImplementedError  # replace this line by your code
     # END EXERCISE
 
@@ -466,15 +471,17 @@ check.autoencoders.denoising_loss(denoising_loss)
 # %% tags=["training"]
 torch.manual_seed(0)
 steps = 1_500
-run = fit(DenoisingAutoencoder(), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99)
+run = fit(
+    DenoisingAutoencoder(), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99
+)
 denoiser_live = run.model.cpu()
 print(run)
 
 # %% [markdown]
 # Is it any good? A network should be compared with what people used before there were networks. The *median
-# filter* replaces each pixel by the median of its neighbourhood, the *Gaussian filter* by a weighted mean. Their
-# sizes are chosen on the validation pictures, so they get a fair chance. The figure is the **peak signal-to-noise
-# ratio** (PSNR) in decibels, higher is better; 3 dB more is half the squared error.
+# filter* replaces each pixel by the median of its neighbourhood, the *Gaussian filter* by a weighted mean.
+# Their sizes are chosen on the validation pictures, so they get a fair chance. The figure is the **peak
+# signal-to-noise ratio** (PSNR) in decibels, higher is better; 3 dB more is half the squared error.
 
 # %%
 ours, yours = evaluate.denoising(denoiser), evaluate.denoising(denoiser_live)
@@ -500,13 +507,15 @@ with torch.no_grad():
 viz.rows(
     repaired,
     scale=1.7,
-    alt="Ten pieces of clothing in two blocks. Under noise, the Gaussian filter leaves blotches while both networks "
-    "give clean garments. Under salt and pepper, the median filter leaves specks and ragged edges, the networks none.",
+    alt="Ten pieces of clothing in two blocks. Under noise, the Gaussian filter leaves blotches while "
+    "both networks give clean garments. Under salt and pepper, the median filter leaves specks and "
+    "ragged edges, the networks none.",
 )
 
 # %% [markdown]
-# A filter knows about *pixels*; the network knows about *clothes*. It even completes sleeves that the noise has
-# swallowed. The price: where the noise hides something unusual, the network replaces it by something usual.
+# A filter knows about *pixels*; the network knows about *clothes*. It even completes sleeves that the noise
+# has swallowed. The price: where the noise hides something unusual, the network replaces it by something
+# usual.
 
 # %%
 Quiz(
@@ -526,7 +535,8 @@ Quiz(
         (
             "The code of 64 numbers is too short.",
             False,
-            "It costs some detail. But with a code of any length the mean over the possible pictures stays a mean.",
+            "It costs some detail. But with a code of any length the mean over the possible pictures "
+            "stays a mean.",
         ),
     ],
     id="1.Q2",
@@ -559,10 +569,10 @@ def outlier_score(model, x):
 check.autoencoders.outlier_score(outlier_score)
 
 # %% [markdown]
-# To test it, leave one class out of the training data and ask whether the score finds that class in the test
-# data. The figure is the **area under the ROC curve** (AUC): the probability that a picture of the unknown class
-# has a higher score than one of the known ones. 1 is perfect, 0.5 is guessing. Ten small autoencoders, one for
-# each class left out:
+# To test it, leave one class out of the training data and ask whether the score finds that class in the
+# test data. The figure is the **area under the ROC curve** (AUC): the probability that a picture of the
+# unknown class has a higher score than one of the known ones. 1 is perfect, 0.5 is guessing. Ten small
+# autoencoders, one for each class left out:
 
 # %% tags=["training"]
 auc, without = [], {}
@@ -584,14 +594,15 @@ for row, c in enumerate(order):
 viz.figure(
     fig,
     alt="Bars of the AUC for each class left out, from low to high: "
-    + ", ".join(f"{clothes.names[c]} {auc[c]:.2f}" for c in order) + ".",
+    + ", ".join(f"{clothes.names[c]} {auc[c]:.2f}" for c in order)
+    + ".",
 )
 
 # %% [markdown]
-# The result is honest and uneven. A class with shapes of its own is found; a class that is *simpler* than the
-# others, or that others can stand in for, is reconstructed well without ever having been seen, and the score
-# may even rank it as *more* normal than the known ones. **A low reconstruction error means "easy to describe",
-# not "frequent in the data".** Notebook 02 meets this trap again with real probabilities.
+# The result is honest and uneven. A class with shapes of its own is found; a class that is *simpler* than
+# the others, or that others can stand in for, is reconstructed well without ever having been seen, and the
+# score may even rank it as *more* normal than the known ones. **A low reconstruction error means "easy to
+# describe", not "frequent in the data".** Notebook 02 meets this trap again with real probabilities.
 
 # %% [markdown]
 # ### Filling holes
@@ -602,8 +613,8 @@ viz.figure(
 # ### Exercise 1.7: Inpainting
 # *difficulty 3 of 5, about 8 minutes*
 #
-# `mask` is `True` where a pixel is missing. What `x` holds there is unknown and must not reach the model: set it
-# to 0 first, as in training.
+# `mask` is `True` where a pixel is missing. What `x` holds there is unknown and must not reach the model:
+# set it to 0 first, as in training.
 
 
 # %% tags=["exercise", "ex-1.7"]
@@ -637,14 +648,16 @@ with torch.no_grad():
     }
 viz.rows(
     filled,
-    alt="Ten pieces of clothing with a missing square, filled in by two networks so that the seam hardly shows; "
-    "and the same with the lower half missing, where the network's guesses are blurred or wrong.",
+    alt="Ten pieces of clothing with a missing square, filled in by two networks so that the seam hardly "
+    "shows; and the same with the lower half missing, where the network's guesses are blurred or "
+    "wrong.",
 )
 
 # %% [markdown]
 # A hole of 10 × 10 pixels is filled so that one has to look for the seam. Half a picture is more than the
 # network was trained for, and there is more than one right answer: a mean of many answers is grey fog.
-# Filling in missing values of a table (**imputation**) is the same computation with columns in place of pixels.
+# Filling in missing values of a table (**imputation**) is the same computation with columns in place of
+# pixels.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Colours from a grey picture
@@ -688,20 +701,22 @@ with torch.no_grad():
 viz.rows(
     coloured,
     scale=1.1,
-    alt="Ten drawings: grey, coloured by the look-up table, by the network trained here, by the bundled network, and "
-    "the truth. The table gives muddy colours where several share one grey; the bundled network gets most right.",
+    alt="Ten drawings: grey, coloured by the look-up table, by the network trained here, by the bundled "
+    "network, and the truth. The table gives muddy colours where several share one grey; the bundled "
+    "network gets most right.",
 )
 
 # %% [markdown]
-# Where a grey belongs to one colour only (the yellow of the faces), the table is right. Where red, green, brown
-# and purple share a grey it answers with their mud, and the network has to look at the *drawing*. Some
-# answers cannot be known: nothing in the grey picture says whether this apple was red or green.
+# Where a grey belongs to one colour only (the yellow of the faces), the table is right. Where red, green,
+# brown and purple share a grey it answers with their mud, and the network has to look at the *drawing*.
+# Some answers cannot be known: nothing in the grey picture says whether this apple was red or green.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Can it invent?
 #
-# The decoder turns 32 numbers into a picture of a garment. So give it 32 *new* numbers! The codes of the training
-# pictures have a mean and a spread in each direction; draw new codes with the same mean and covariance:
+# The decoder turns 32 numbers into a picture of a garment. So give it 32 *new* numbers! The codes of the
+# training pictures have a mean and a spread in each direction; draw new codes with the same mean and
+# covariance:
 
 # %%
 with torch.no_grad():
@@ -720,13 +735,15 @@ viz.rows(
         "drawn: Gaussian": sampled[:10],
         "drawn: uniform": boxed[:10],
     },
-    alt="Rows of ten pictures: real clothes, their reconstructions, decoded codes from a Gaussian, which look like "
-    "several garments melted together, and decoded codes from a box, which are shapeless clouds.",
+    alt="Rows of ten pictures: real clothes, their reconstructions, decoded codes from a Gaussian, which "
+    "look like several garments melted together, and decoded codes from a box, which are shapeless "
+    "clouds.",
 )
 
 # %% [markdown]
-# The copies are good and the inventions are not. One number for that is the **Fréchet distance**: describe each
-# picture by 128 features of a classifier, and compare mean and covariance of the two sets. 0 means no difference;
+# The copies are good and the inventions are not. One number for that is the **Fréchet distance**: describe
+# each picture by 128 features of a classifier, and compare mean and covariance of the two sets. 0 means no
+# difference;
 # *real* pictures against other real pictures give the floor below which a score says nothing.
 
 # %%
@@ -772,23 +789,24 @@ Quiz(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Which bug is this?
 #
-# A colleague's autoencoder gives the pictures below. Its loss fell nicely and then stayed at about 0.6, whatever
-# the learning rate and however long the training.
+# A colleague's autoencoder gives the pictures below. Its loss fell nicely and then stayed at about 0.6,
+# whatever the learning rate and however long the training.
 
 # %% tags=["training"]
 torch.manual_seed(0)
-broken = nn.Module.__new__(nn.Module)
 broken = Autoencoder(latent=32)
 broken.decoder.net.append(nn.Sigmoid())
 fit(broken, clothes.unlabelled(), steps=300, batch=64)
 with torch.no_grad():
     compare = torch.cat([show, broken.cpu()(show)])
-clue = viz.grid(compare, columns=10, scale=2, alt="Two rows: originals, and reconstructions on a grey background.")
+clue = viz.grid(
+    compare, columns=10, scale=2, alt="Two rows: originals, and reconstructions on a grey background."
+)
 
 # %%
 Quiz(
-    "The upper row shows the originals, the lower row the reconstructions: grey where the originals are black, and "
-    "little else is wrong with them. Which bug is this?",
+    "The upper row shows the originals, the lower row the reconstructions: grey where the originals are "
+    "black, and little else is wrong with them. Which bug is this?",
     [
         (
             "`optimizer.zero_grad()` is missing, so gradients pile up.",
@@ -798,8 +816,8 @@ Quiz(
         (
             "The decoder ends in a sigmoid, but the pictures are in [-1, 1].",
             True,
-            "A sigmoid gives values between 0 and 1, and 0 is mid-grey here. Black, -1, is out of reach, and the "
-            "error of the black background stays. Remove the sigmoid, or use `tanh`.",
+            "A sigmoid gives values between 0 and 1, and 0 is mid-grey here. Black, -1, is out of reach, "
+            "and the error of the black background stays. Remove the sigmoid, or use `tanh`.",
         ),
         (
             "The code is too short for the background.",
@@ -822,7 +840,7 @@ Quiz(
 #
 # | | |
 # | --- | --- |
-# | **good at** | compressing, denoising, filling holes, colouring, codes for other methods, finding *some* outliers |
+# | **good at** | compressing, denoising, filling holes, colouring, codes for others, *some* outliers |
 # | **bad at** | making new data; saying how probable something is; sharp answers where there is doubt |
 # | **use it** | when you have pairs for free (a picture and its damaged copy), or need a short code |
 # | **don't** | when you need new samples: take the models of the next notebooks |
@@ -830,7 +848,7 @@ Quiz(
 # **Left out:** sparse and contractive autoencoders, which restrain the code by a penalty; masked autoencoders
 # (arXiv 2111.06377), which hide most of a picture and are used to train large vision models.
 #
-# **Read on:** Hinton and Salakhutdinov, *Reducing the Dimensionality of Data with Neural Networks* (Science, 2006);
+# **Read on:** Hinton and Salakhutdinov, *Reducing the Dimensionality of Data with Neural Networks* (2006);
 # Vincent et al., *Extracting and Composing Robust Features with Denoising Autoencoders* (ICML 2008);
 # Zhang et al., *Colorful Image Colorization* (arXiv 1603.08511); Heusel et al. on the Fréchet distance
 # (arXiv 1706.08500).
