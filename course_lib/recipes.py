@@ -58,14 +58,14 @@ def ae32_fashion(steps: int = 20_000) -> Recipe:
     )
 
 
-def ae2_fashion(steps: int = 6_000) -> Recipe:
+def ae2_fashion(steps: int = 5_000) -> Recipe:
     """The same with a code of 2 numbers: a plane one can look at. About 4 minutes."""
     return Recipe(
         method=Autoencoder,
-        kwargs=dict(latent=2, lr=6e-3),
+        kwargs=dict(latent=2, blocks=1, squeeze=8, hidden=64, lr=5e-3),
         data=data.fashion("train").unlabelled(),
         steps=steps,
-        fit=dict(batch=128, lr=warmup_cosine(steps), ema=0.998),
+        fit=dict(batch=64, lr=warmup_cosine(steps), ema=0.998),
         evaluate=evaluate.reconstruction,
         about="Convolutional autoencoder, code of 2 numbers, Fashion-MNIST",
         limits="Two numbers cannot tell pullovers, coats and shirts apart.",
@@ -73,14 +73,14 @@ def ae2_fashion(steps: int = 6_000) -> Recipe:
     )
 
 
-def denoiser_fashion(steps: int = 8_000) -> Recipe:
+def denoiser_fashion(steps: int = 6_000) -> Recipe:
     """Repairs noise, salt and pepper, and missing squares. About 8 minutes."""
     return Recipe(
         method=DenoisingAutoencoder,
-        kwargs=dict(latent=64, widths=(8, 48), lr=8e-3),
+        kwargs=dict(latent=64, widths=(16, 48), blocks=1, squeeze=12, hidden=0, lr=5e-3),
         data=data.fashion("train").unlabelled(),
         steps=steps,
-        fit=dict(batch=128, lr=warmup_cosine(steps), ema=0.998),
+        fit=dict(batch=64, lr=warmup_cosine(steps), ema=0.998),
         evaluate=evaluate.denoising,
         about="Denoising autoencoder, code of 64 numbers, Fashion-MNIST",
         limits="Gives the mean of the possible answers, so doubt comes out as blur. Knows noise up to "
