@@ -26,21 +26,22 @@ class RunState:
     def open(self, path: Path | None, resume: bool, fabric: Fabric) -> tuple[int, History]:
         if path is None:
             return 0, {}
-        if path.exists() and not resume:
-            raise CourseError(
-                f"{path} holds an earlier run: resume it (resume=True, --resume) or choose another name."
-            )
-        if fabric.is_global_zero:
-            try:
+        try:
+            there = path.exists()
+            if fabric.is_global_zero:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 probe = path.with_name(path.name + ".tmp")
                 probe.touch()
                 probe.unlink()
-            except OSError as error:
-                raise CourseError(
-                    f"Cannot write to {path.parent}: {error.strerror}. Choose another folder."
-                ) from error
-        return self.load(path) if path.exists() else (0, {})
+        except OSError as error:
+            raise CourseError(
+                f"Cannot write to {path.parent}: {error.strerror}. Choose another folder."
+            ) from error
+        if there and not resume:
+            raise CourseError(
+                f"{path} holds an earlier run: resume it (resume=True, --resume) or choose another name."
+            )
+        return self.load(path) if there else (0, {})
 
     def load(self, path: Path) -> tuple[int, History]:
         try:
@@ -50,7 +51,7 @@ class RunState:
             raise CourseError(
                 f"{path} is not a readable checkpoint ({type(error).__name__}): remove it and start anew."
             ) from error
-        if wrong := [k for k, v in self.about.items() if about.get(k) != v]:
+        if wrong := [k for k, v in self.about.items() if about.get(k, v) != v]:
             k = wrong[0]
             raise CourseError(
                 f"{path} was made with {k}={about.get(k)}, not {self.about[k]}: use the same settings."

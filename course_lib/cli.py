@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -61,7 +62,7 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Optimizer steps; the recipe's own if left out.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run, runs/RECIPE if left out.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.", min=0, max=2**63 - 1)] = 0,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 500,
@@ -95,7 +96,9 @@ def train(
         return
     print(run)
     if run.stopped:
-        print(f"Go on with: course train {recipe} --resume" + (f" --out {out}" if out else ""))
+        given = {"steps": steps, "out": out, "seed": seed or None, "precision": precision}
+        options = [w for k, v in given.items() if v not in (None, "fp32") for w in (f"--{k}", str(v))]
+        print("Go on with: " + shlex.join(["course", "train", recipe, "--resume", *options]))
         return
     weights = folder / f"{recipe}.safetensors"
     zoo.save(weights, run.model, plan.kwargs, recipe=recipe, step=run.step, data=plan.about)
@@ -112,7 +115,7 @@ def train(
 def sample(
     name: Annotated[str, typer.Argument(help="Bundled weights, or the path of a .safetensors file.")],
     n: Annotated[int, typer.Option("--n", "-n", help="How many pictures.")] = 64,
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.", min=0, max=2**63 - 1)] = 0,
     out: Annotated[Path, typer.Option(help=".npy for uint8 (N, H, W, C), .png for a grid.")] = Path(
         "samples.png"
     ),
@@ -154,7 +157,7 @@ def evaluate(
     from course_lib import recipes, zoo
 
     model = zoo.load(name)
-    recipe = Path(name).stem
+    recipe = zoo.describe(Path(name)).get("recipe", "") if name.endswith(".safetensors") else name
     for key, value in recipes.find(recipe)().evaluate(model, split).items():
         print(f"{key}: {value:.4g}")
 

@@ -31,15 +31,15 @@ def one_device(device: str = "auto", precision: str = "fp32") -> Fabric:
 
 def many_devices(device: str = "auto", precision: str = "fp32") -> Fabric:
     """A launched Fabric on every process that torchrun or `fabric run` started, or on one device."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
-    if processes == 1:
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
         return one_device(device, precision)
-    nodes = max(1, int(os.environ.get("WORLD_SIZE", processes)) // processes)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
     fabric = Fabric(
         accelerator=_available(device),
         strategy="ddp",
-        devices=processes,
-        num_nodes=nodes,
+        devices=local,
+        num_nodes=world // local,
         precision=_precision(precision),
     )
     fabric.launch()

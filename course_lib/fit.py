@@ -8,6 +8,9 @@ Three rules make the resume exact:
 - which samples a step sees, and the random numbers it draws, depend on (seed, rank, step) alone;
 - a batch is fetched *before* the step is seeded, so a data set that draws numbers cannot disturb the step;
 - all lasting state (pools, schedules, statistics) is a buffer of the method: a state dict holds all.
+
+On many ranks the parameters are equal at every step. Buffers are each rank's own while it trains, and those
+of rank 0 in the checkpoint and at the end.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -102,9 +106,10 @@ def fit(
     checkpoint if there is one, and returns what there is. Pressing it twice breaks off at once.
 
     Raises NonFiniteLoss when a loss or a gradient is NaN or infinite; the weights are then still those of the
-    last good update, and the checkpoint is untouched. Raises CourseError for arguments that cannot work.
+    last good update, the buffers those of the last good step, and the checkpoint is untouched. Raises
+    CourseError for arguments that cannot work.
     """
-    _check(data, steps, batch, accumulate, every)
+    _check(data, dict(steps=steps, batch=batch, accumulate=accumulate, every=every), ema, clip)
     fabric = fabric or one_device(device, precision)
     # Under torchrun every rank draws the same initial weights only if the method was built from one seed;
     # rank 0's copy is sent to all, so that it holds whatever the caller did.
@@ -125,7 +130,7 @@ def fit(
         },
         about=dict(seed=seed, batch=batch, accumulate=accumulate, ema=ema, samples=len(data)),
     )
-    state.about["world"] = fabric.world_size
+    state.about |= dict(world=fabric.world_size, method=type(method).__name__)
     path = Path(checkpoint) if checkpoint else None
     start, history = state.open(path, resume, fabric)
 
@@ -142,11 +147,19 @@ def fit(
         for step in range(start, steps):
             index = batch_indices(len(data), seed=seed, start=step * block, count=block)
             mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
+            number = ((seed * 1_000_003 + step) * 4096 + fabric.global_rank) % 2**63
+            torch.manual_seed(number + 2**63)  # for a data set that draws numbers, to flip pictures say
             batches = [data[part] for part in mine.split(batch)]
-            torch.manual_seed((seed * 1_000_003 + step) * 4096 + fabric.global_rank)
+            torch.manual_seed(number)
             method.train()
             factor = lr(step) if lr else 1.0
-            logs = _one_step(maker, batches, opts, step, factor, clip, fabric)
+            before = [b.clone() for b in method.buffers()]
+            try:
+                logs = _one_step(maker, batches, opts, step, factor, clip, fabric)
+            except NonFiniteLoss:  # a forward pass has put the NaN into the batch statistics
+                for buffer, good in zip(method.buffers(), before, strict=True):
+                    buffer.copy_(good)
+                raise
             for name, average in averages.items():
                 average.update_parameters(method.get_submodule(name))
             done = step + 1
@@ -164,6 +177,8 @@ def fit(
     if path and (done > start or not path.exists()):
         state.save(path, done, history, fabric)
     method.eval()
+    for part in (method, *averages.values()):
+        same_on_every_rank(part, fabric)
     nets = {name: average.module.eval() for name, average in averages.items()}
     seconds = time.monotonic() - began
     return Run(method, nets, done, seconds, (done - start) * block, stopped and done < steps, history)
@@ -287,9 +302,13 @@ def _diagnosis(
     return f'Stopped at step {step}: in "{name}" {what}; {cure}. The weights are those before this update.'
 
 
-def _check(data: Data, steps: int, batch: int, accumulate: int, every: int) -> None:
-    for name, value in dict(steps=steps, batch=batch, accumulate=accumulate, every=every).items():
-        if int(value) != value or value < 1:
+def _check(data: Data, counts: dict[str, int], ema: float, clip: float | None) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, Integral) or value < 1:
             raise CourseError(f"{name} must be a whole number of at least 1, got {value}.")
+    if not 0 <= ema < 1:
+        raise CourseError(f"ema must be at least 0 (no average) and less than 1, got {ema}.")
+    if clip is not None and not clip > 0:
+        raise CourseError(f"clip must be greater than 0, or None for no clipping, got {clip}.")
     if len(data) == 0:
         raise CourseError("The data set is empty: there is nothing to train on.")

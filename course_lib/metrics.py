@@ -23,7 +23,7 @@ def frechet_distance(real: Tensor, made: Tensor, features: nn.Module, *, batch: 
     it falls with the number of samples, so compare equal numbers. M. Heusel et al., arXiv 1706.08500.
     """
     _check_sets(real, made, least=2)
-    fid = FrechetInceptionDistance(feature=features)
+    fid = FrechetInceptionDistance(feature=features).to(real.device)
     for x in real.split(batch):
         fid.update(x, real=True)
     for x in made.split(batch):
@@ -51,6 +51,8 @@ def precision_recall(real: Tensor, made: Tensor, *, k: int = 3) -> PrecisionReca
 
 def _inside(points: Tensor, manifold: Tensor, k: int) -> float:
     """Share of `points` that lie in at least one ball of the manifold."""
+    # in float32 cdist loses small distances between points far from the origin
+    points, manifold = points.double(), manifold.double()
     # the k-th neighbour other than the point itself, which is at distance 0
     radius = torch.cdist(manifold, manifold).kthvalue(k + 1, dim=1).values  # (N,)
     return (torch.cdist(points, manifold) <= radius).any(1).float().mean().item()

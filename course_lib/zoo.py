@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ def read(path: Path) -> nn.Module:
     try:
         built = model(**json.loads(about["kwargs"]))
         built.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # foreign kwargs fail in many ways, all mean the same
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{path} does not fit {about['class']}: {reason}") from error
     return built.eval()
@@ -102,11 +103,9 @@ def save(
     data: str = "",
 ) -> None:
     """Write a weights file, whole or not at all. Matrices and kernels are stored as fp16, vectors as fp32:
-    the statistics of normalisation layers can leave fp16's range, and they are small."""
-    tensors = {
-        k: (v.half() if v.is_floating_point() and v.dim() > 1 else v).detach().cpu().contiguous()
-        for k, v in model.state_dict().items()
-    }
+    the statistics of normalisation layers can leave fp16's range, and they are small. A matrix that leaves it
+    stays as it is."""
+    tensors = {k: _compact(v).cpu().contiguous() for k, v in model.state_dict().items()}
     about = {
         "class": f"{type(model).__module__}:{type(model).__name__}",
         "kwargs": json.dumps(kwargs),
@@ -147,6 +146,12 @@ def publish(name: str, source: Path, *, licence: str, scores: dict[str, float], 
         "scores": {key: float(f"{value:.4g}") for key, value in scores.items()},
     }
     path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", encoding="utf-8")
+
+
+def _compact(x: Tensor) -> Tensor:
+    """As fp16 where it is a matrix or a kernel whose values fit."""
+    small = x.is_floating_point() and x.dim() > 1 and bool((x.abs() <= torch.finfo(torch.half).max).all())
+    return x.half() if small else x
 
 
 def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -96,6 +96,7 @@ class Autoencoder(nn.Module):
         return cls(latent=4, size=8, widths=(4, 8), squeeze=4, hidden=16), _tiny_batch()
 
 
+@torch.no_grad()
 def reconstruction_error(model: nn.Module, x: Tensor, *, batch: int = 500) -> Tensor:
     """Mean squared error of each picture's reconstruction, in [-1, 1] units; x (N, C, H, W) -> (N,).
 

@@ -43,10 +43,11 @@ def colour_table(x: Tensor) -> Tensor:
     """
     level = _level(luma(x)).flatten()
     colours = x.permute(0, 2, 3, 1).reshape(-1, 3)
-    total = torch.zeros(LEVELS, 3).index_add_(0, level, colours)
+    total = torch.zeros(LEVELS, 3, dtype=torch.float64, device=x.device)  # float32 would lose digits
+    total.index_add_(0, level, colours.double())
     count = torch.bincount(level, minlength=LEVELS).unsqueeze(1)
-    grey = torch.linspace(-1, 1, LEVELS).unsqueeze(1).expand(-1, 3)
-    return torch.where(count > 0, total / count.clamp(min=1), grey)
+    grey = torch.linspace(-1, 1, LEVELS, dtype=torch.float64, device=x.device).unsqueeze(1)
+    return torch.where(count > 0, total / count.clamp(min=1), grey).to(x.dtype)
 
 
 class Colorizer(nn.Module):

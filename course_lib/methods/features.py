@@ -77,11 +77,12 @@ class FeatureNet(nn.Module):
         x, y = batch
         y = y.view(len(x), -1)  # (B, heads)
         x = random_hole(random_shift(self._flipped(x), self.shift, self.fill), self.hole, self.fill)
-        parts = [
-            F.cross_entropy(out, y[:, k], label_smoothing=0.1, ignore_index=UNKNOWN)
+        sums = [
+            F.cross_entropy(out, y[:, k], label_smoothing=0.1, ignore_index=UNKNOWN, reduction="sum")
             for k, out in enumerate(self.logits(x))
         ]
-        yield Loss("classifier", torch.stack(parts).sum())
+        known = (y != UNKNOWN).sum(0).clamp(min=1)  # (heads,): a batch may know nothing about one of them
+        yield Loss("classifier", (torch.stack(sums) / known).sum())
 
     def _flipped(self, x: Tensor) -> Tensor:
         return random_flip(x) if self.flip else x
