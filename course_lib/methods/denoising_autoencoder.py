@@ -53,10 +53,10 @@ class DenoisingAutoencoder(nn.Module):
         channels: int = 1,
         size: int = 28,  # height and width in pixels, a multiple of 4
         widths: tuple[int, int] = (8, 32),
-        blocks: int = 0,
+        blocks: int = 1,
         squeeze: int = 16,
-        hidden: int = 128,
-        lr: float = 6e-3,
+        hidden: int = 0,
+        lr: float = 5e-3,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()

@@ -57,9 +57,9 @@ class ConvEncoder(nn.Module):
         channels: int = 1,  # of the picture
         size: int = 28,  # height and width of the picture in pixels, a multiple of 4
         widths: tuple[int, int] = (8, 32),  # channels at size/2 and at size/4
-        blocks: int = 0,  # residual blocks at size/4
+        blocks: int = 1,  # residual blocks at size/4
         squeeze: int = 16,  # channels kept for the dense layers: they hold most of the parameters
-        hidden: int = 128,  # width of the dense layer before the code, 0 for none
+        hidden: int = 0,  # width of the dense layer before the code, 0 for none
         out: int = 32,  # length of the code (a variational encoder asks for twice its latent size)
     ) -> None:
         super().__init__()
@@ -89,9 +89,9 @@ class ConvDecoder(nn.Module):
         channels: int = 1,
         size: int = 28,
         widths: tuple[int, int] = (8, 32),
-        blocks: int = 0,
+        blocks: int = 1,
         squeeze: int = 16,
-        hidden: int = 128,
+        hidden: int = 0,
         code: int = 32,  # length of the code
     ) -> None:
         super().__init__()

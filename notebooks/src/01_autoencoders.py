@@ -259,9 +259,9 @@ print("Twenty steps by hand and by `fit` gave the same weights.")
 
 # %% tags=["training"]
 torch.manual_seed(0)
-steps = 2_600
+steps = 2_000
 run = fit(
-    Autoencoder(latent=32), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99
+    Autoencoder(latent=32), clothes.unlabelled(), steps=steps, batch=32, lr=warmup_cosine(steps), ema=0.99
 )
 ae32_live = run.model.cpu()
 print(run)
@@ -334,9 +334,9 @@ sizes = (1, 2, 4, 8, 16, 32, 64)
 by_size = {}
 for d in sizes:
     torch.manual_seed(0)
-    steps = 500
+    steps = 300
     model = Autoencoder(latent=d)
-    by_size[d] = fit(model, clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.9)
+    by_size[d] = fit(model, clothes.unlabelled(), steps=steps, batch=32, lr=warmup_cosine(steps), ema=0.9)
     by_size[d] = by_size[d].model.cpu()
 
 # %%
@@ -470,9 +470,9 @@ check.autoencoders.denoising_loss(denoising_loss)
 
 # %% tags=["training"]
 torch.manual_seed(0)
-steps = 1_500
+steps = 1_000
 run = fit(
-    DenoisingAutoencoder(), clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.99
+    DenoisingAutoencoder(), clothes.unlabelled(), steps=steps, batch=32, lr=warmup_cosine(steps), ema=0.99
 )
 denoiser_live = run.model.cpu()
 print(run)
@@ -580,7 +580,7 @@ for c in range(10):
     torch.manual_seed(0)
     known = clothes.subset(clothes.y != c).unlabelled()
     model = Autoencoder(latent=8)
-    without[c] = fit(model, known, steps=200, batch=64, lr=warmup_cosine(200), ema=0.9).model.cpu()
+    without[c] = fit(model, known, steps=150, batch=32, lr=warmup_cosine(150), ema=0.9).model.cpu()
     auc.append(evaluate.outlier_auc(without[c], c))
 
 fig = viz.new_figure(6.4, 3.2)
