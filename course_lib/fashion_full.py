@@ -91,7 +91,7 @@ def _download() -> Path:
     try:
         FashionMNIST(str(_cache()), download=True)
     except (OSError, RuntimeError) as error:  # no network, no space, or a damaged download
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":.")
         raise DataError(
             "The 60,000 pictures of Fashion-MNIST are not on this machine and could not be downloaded "
             f"({reason}): install Debian's package dataset-fashion-mnist, or put the four files in "
