@@ -17,7 +17,8 @@ const STYLE = `
 .cw-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 `;
 
-// element("button", { type: "button" }, "text"): an element with its attributes and children.
+// element("button", { type: "button" }, "text"): an element with its attributes and children. Text stands in "div",
+// not "p": notebooks put their own margins on paragraphs.
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -14,7 +14,7 @@ const PLANE_STYLE = `
   background: var(--accent); box-shadow: 0 0 0 1.5px #1f2328, 0 1px 5px rgba(0, 0, 0, .4); }
 .cw-tick { position: absolute; color: var(--quiet); font-size: 11px; line-height: 1; font-variant-numeric: tabular-nums; }
 .cw-plane-side { display: flex; flex-direction: column; gap: 8px; align-items: flex-start; max-width: 100%; }
-.cw-readout { margin: 0; font-variant-numeric: tabular-nums; white-space: pre; }
+.cw-readout { font-variant-numeric: tabular-nums; white-space: pre; }
 .cw-legend { display: flex; flex-wrap: wrap; gap: 4px; max-width: 240px; margin: 4px 0 0 -8px; }
 .cw-chip { display: inline-flex; align-items: center; gap: 6px; padding: 2px 8px; border: 1px solid transparent; border-radius: 12px;
   background: none; color: var(--ink); font: inherit; font-size: 13px; cursor: pointer; }
@@ -109,7 +109,7 @@ function planeView(model) {
   const [width, height] = model.get("tile");
   const scale = Math.max(1, Math.round(224 / Math.max(width, height)));
   const image = element("canvas", { class: "cw-image", width, height, role: "img", style: `width:${width * scale}px` });
-  const readout = element("p", { class: "cw-readout" });
+  const readout = element("div", { class: "cw-readout" });
   const map = element("button", { class: "cw-button", type: "button" }, "Map of decoded images");
   const classes = model.get("classes");
   const chips = classes.length < 2 ? [] : classes.map(({ name, light, dark }) => element("button", {
@@ -117,10 +117,10 @@ function planeView(model) {
   }, element("span", { class: "cw-swatch", style: `--light:${light};--dark:${dark}` }), name));
   const legend = element("div", { class: "cw-legend", role: "group", "aria-label": "Classes" }, ...chips);
   const side = element("div", { class: "cw-plane-side" }, image, readout, map, ...(chips.length ? [legend] : []));
-  root.append(element("style", {}, PLANE_STYLE), element("p", { class: "cw-title" }, model.get("title")),
+  root.append(element("style", {}, PLANE_STYLE), element("div", { class: "cw-title" }, model.get("title")),
     element("div", { class: "cw-plane-row" }, frame, side),
-    element("p", { class: "cw-quiet" }, "Drag over the plane, or focus it and use the arrow keys (Shift: large steps, Home: the origin)."));
-  if (model.get("note")) root.append(element("p", { class: "cw-quiet" }, model.get("note")));
+    element("div", { class: "cw-quiet" }, "Drag over the plane, or focus it and use the arrow keys (Shift: large steps, Home: the origin)."));
+  if (model.get("note")) root.append(element("div", { class: "cw-quiet" }, model.get("note")));
   return { root, plane, canvas, hand, image, readout, map, chips };
 }
 
@@ -158,15 +158,20 @@ function nearest(points, x, y) {
 }
 
 function paintPoints(context, points, { dark, map, only }) {
-  const radius = (points.count > 500 ? 4.5 : 7) * (map ? 0.7 : 1);
+  const radius = (points.count > 500 ? 4.5 : 7) * (map ? 0.8 : 1);
+  context.strokeStyle = dark ? "#16181d" : "#fafafa";
+  context.lineWidth = 1.5;
   const order = [...points.kinds.keys()].sort((a, b) => (points.kinds[a] === only) - (points.kinds[b] === only));
+  const every = map && points.count > 500 ? 3 : 1; // fewer, so that the images below stay visible
   for (const i of order) {
+    if (i % every) continue;
     const kind = points.kinds[i];
     context.globalAlpha = only >= 0 && kind !== only ? 0.08 : 0.85;
-    context.fillStyle = points.classes[kind][dark || map ? "dark" : "light"];
+    context.fillStyle = points.classes[kind][dark ? "dark" : "light"];
     context.beginPath();
     context.arc(points.places[2 * i] * RESOLUTION, (1 - points.places[2 * i + 1]) * RESOLUTION, radius, 0, 2 * Math.PI);
     context.fill();
+    if (map) context.stroke(); // a rim, so that dark points show on dark images and light ones on light
   }
   context.globalAlpha = 1;
 }
