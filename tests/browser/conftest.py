@@ -67,7 +67,7 @@ def page(browser):
 
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory):
-    """A JupyterLab server with settings of its own: `lab.url`, `lab.root` (its folder), `lab.open(name)`."""
+    """A JupyterLab server with settings of its own: `lab.url`, `lab.root` (its folder), `lab.browser`."""
     root = tmp_path_factory.mktemp("lab")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
