@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from course_lib.method import Loss
 from course_lib.nn.augment import random_flip, random_hole, random_shift
-from course_lib.nn.conv import conv_block, dense_block
+from course_lib.nn.conv import Residual, conv_block, dense_block
 
 UNKNOWN = -1  # a label to be left out of the loss
 
@@ -39,7 +39,7 @@ class FeatureNet(nn.Module):
         widths: tuple[int, int, int] = (16, 32, 64),  # channels at full, half and quarter size
         flip: bool = True,  # mirror training pictures at random
         shift: int = 2,  # move training pictures by up to so many pixels
-        hole: int = 8,  # side of the square blanked in training pictures
+        hole: int = 6,  # side of the square blanked in training pictures
         fill: float = -1.0,  # value of the background, for shifts and holes
         lr: float = 4e-3,
         weight_decay: float = 0.05,
@@ -51,9 +51,9 @@ class FeatureNet(nn.Module):
         self.body = nn.Sequential(
             conv_block(channels, a),  # (B, a, H, W)
             conv_block(a, b, stride=2),  # (B, b, H/2, W/2)
-            conv_block(b, b),
+            Residual(b),
             conv_block(b, c, stride=2),  # (B, c, H/4, W/4)
-            conv_block(c, c),
+            Residual(c),
             nn.AdaptiveAvgPool2d(2),  # (B, c, 2, 2): where things are, roughly
             nn.Flatten(),
             dense_block(4 * c, self.num_features),  # (B, 128)
