@@ -38,6 +38,7 @@ from course_lib.engine import (
     moving_average,
     one_device,
     same_on_every_rank,
+    seed_draws,
     stop_button,
 )
 from course_lib.errors import CourseError, NonFiniteLoss
@@ -148,9 +149,9 @@ def fit(
             index = batch_indices(len(data), seed=seed, start=step * block, count=block)
             mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
             number = ((seed * 1_000_003 + step) * 4096 + fabric.global_rank) % 2**63
-            torch.manual_seed(number + 2**63)  # for a data set that draws numbers, to flip pictures say
+            seed_draws(number + 2**63, fabric.device)  # for a data set that draws numbers
             batches = [data[part] for part in mine.split(batch)]
-            torch.manual_seed(number)
+            seed_draws(number, fabric.device)
             method.train()
             factor = lr(step) if lr else 1.0
             before = [b.clone() for b in method.buffers()]
