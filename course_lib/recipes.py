@@ -58,7 +58,7 @@ def ae32_fashion(steps: int = 20_000) -> Recipe:
     )
 
 
-def ae2_fashion(steps: int = 5_000) -> Recipe:
+def ae2_fashion(steps: int = 4_000) -> Recipe:
     """The same with a code of 2 numbers: a plane one can look at. About 4 minutes."""
     return Recipe(
         method=Autoencoder,
@@ -73,7 +73,7 @@ def ae2_fashion(steps: int = 5_000) -> Recipe:
     )
 
 
-def denoiser_fashion(steps: int = 6_000) -> Recipe:
+def denoiser_fashion(steps: int = 4_500) -> Recipe:
     """Repairs noise, salt and pepper, and missing squares. About 8 minutes."""
     return Recipe(
         method=DenoisingAutoencoder,
@@ -89,7 +89,7 @@ def denoiser_fashion(steps: int = 6_000) -> Recipe:
     )
 
 
-def colorizer_openmoji(steps: int = 2_000) -> Recipe:
+def colorizer_openmoji(steps: int = 1_500) -> Recipe:
     """Line drawing and grey picture to colour. About 8 minutes."""
     pairs = data.openmoji("train")
     return Recipe(
@@ -121,7 +121,7 @@ def fashion_features(steps: int = 8_000) -> Recipe:
     )
 
 
-def people_features(steps: int = 4_000) -> Recipe:
+def people_features(steps: int = 2_500) -> Recipe:
     """The ruler for drawn people: style, tone, gender word and role. About 8 minutes."""
     people = data.people("train")
     return Recipe(

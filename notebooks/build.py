@@ -21,7 +21,8 @@ A source is a jupytext "py:percent" file that runs as the solution. An exercise 
 The student gets the lines after `# | ` in place of the solution. What the student gets must be the solution
 with blanks: every line is a line of the solution, or has `...` where the solution goes on, or is a comment or
 `raise NotImplementedError`; definitions keep their first line and their docstring. Tags that mean something:
-`exercise` with `ex-N.M`, `student-only`, `solution-only`. `tags` and `slideshow` are kept in the notebooks.
+`exercise` with `ex-N.M`, `student-only`, `solution-only`. `tags`, `slideshow` and `jupyter` are kept in the
+notebooks; `jupyter={"source_hidden": true}` folds a cell's code, as for a quiz, which holds its answers.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ from nbformat import NotebookNode
 
 from course_lib.widgets.strip import stripped
 
-VERSION = "1"  # raise it when every notebook must be built again although no source changed
+VERSION = "2"  # raise it when every notebook must be built again although no source changed
 HERE = Path(__file__).resolve().parent
 KINDS = {"student": "", "solution": "solutions"}  # kind -> folder
 MAX_BYTES, MAX_OUTPUT = 1_048_576, 60_000  # of a notebook; of one output of a solution notebook
 MAX_CELL, MAX_NOTEBOOK, TIMEOUT = 60.0, 150.0, 600  # seconds: two that are only reported, one that stops
-KEPT = ("tags", "slideshow")
+KEPT = ("tags", "slideshow", "jupyter")
 
 
 # From the source to two notebooks

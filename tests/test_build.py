@@ -313,3 +313,11 @@ def test_slow_cells_are_reported_loudly(capsys):
     assert said.count("!!!") == 6
     assert "cell 7 takes 95 s" in said
     assert "09_test takes 156 s" in said
+
+
+def test_every_quiz_of_the_course_is_folded():
+    """A quiz holds its own answers: the student must not read them before choosing."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            if cell.cell_type == "code" and re.search(r"^Quiz\(", cell.source, re.MULTILINE):
+                assert cell.metadata.jupyter.source_hidden, f"{path.name}: {cell.source[:60]}"

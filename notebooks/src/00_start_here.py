@@ -93,7 +93,7 @@ LatentPlane(
 # Widgets go on working when you open a saved notebook without running it, and also on the course's web
 # page.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "Find a place far from all dots where the picture looks like no piece of clothing. How can "
     "there be such places?",
@@ -187,7 +187,7 @@ check.start.to_signed(lambda pixels: pixels / 255, seed=3)
 #
 # | | notebook | its question |
 # | --- | --- | --- |
-# | 01 | Autoencoders | How few numbers does a picture need? |
+# | 01 | [Autoencoders](01_autoencoders.ipynb) | How few numbers does a picture need? |
 # | 02 | Variational autoencoders | How do we know where in the plane to look for new pictures? |
 # | 03 | Generative adversarial networks | Can two networks teach each other, by trying to deceive? |
 # | 04 | The GAN zoo | Which small changes made such pictures sharp and controllable? |

@@ -298,7 +298,7 @@ viz.rows(
 # stays lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture and
 # so costs the most to remember.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "Suppose the code had 784 numbers, as many as there are pixels, and both networks were large. What "
     "would the autoencoder most probably learn?",
@@ -517,7 +517,7 @@ viz.rows(
 # has swallowed. The price: where the noise hides something unusual, the network replaces it by something
 # usual.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "The repaired pictures are clean, but a little too smooth. Why must that be so, however long one trains?",
     [
@@ -762,7 +762,7 @@ for name, pictures in sets.items():
 # Nothing in the loss asked for anything else. The decoder was only ever trained *on* the islands, so what it
 # gives in the water is anybody's guess, and in 32 dimensions there is far more water than land.
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "What would a decoder need, so that drawing a code at random gives a garment?",
     [
@@ -803,7 +803,7 @@ clue = viz.grid(
     compare, columns=10, scale=2, alt="Two rows: originals, and reconstructions on a grey background."
 )
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "The upper row shows the originals, the lower row the reconstructions: grey where the originals are "
     "black, and little else is wrong with them. Which bug is this?",
@@ -853,7 +853,7 @@ Quiz(
 # Zhang et al., *Colorful Image Colorization* (arXiv 1603.08511); Heusel et al. on the Fréchet distance
 # (arXiv 1706.08500).
 
-# %%
+# %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
     "A recap. Which of these are true?",
     [
