@@ -5,7 +5,9 @@ import hashlib
 import math
 import shutil
 import struct
+import sys
 from collections import Counter, defaultdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -505,7 +507,7 @@ def nothing_installed(tmp_path, monkeypatch):
         def __init__(self, *_args, **_kwargs):
             raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nmore")
 
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", Offline)
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", SimpleNamespace(FashionMNIST=Offline))
     return tmp_path
 
 
