@@ -46,16 +46,18 @@ def many_devices(device: str = "auto", precision: str = "fp32") -> Fabric:
     return fabric
 
 
-def average_over_ranks(value: Tensor, params: list[nn.Parameter], fabric: Fabric) -> Tensor:
-    """One flat all-reduce of the loss and every gradient. Networks stay unwrapped, so any graph will do."""
+def average_over_ranks(values: Tensor, params: list[nn.Parameter], fabric: Fabric) -> Tensor:
+    """One flat all-reduce of every gradient, in place, and of the values (n,), whose means it returns.
+    Networks stay unwrapped, so any graph will do."""
     if fabric.world_size == 1:
-        return value
+        return values
     grads = [p.grad for p in params if p.grad is not None]
-    flat = torch.cat([value.view(1), *(g.flatten() for g in grads)])
+    flat = torch.cat([values, *(g.flatten() for g in grads)])
     flat = cast(Tensor, fabric.all_reduce(flat, reduce_op="mean"))
-    for grad, part in zip(grads, flat[1:].split([g.numel() for g in grads]), strict=True):
+    means, *parts = flat.split([len(values), *(g.numel() for g in grads)])
+    for grad, part in zip(grads, parts, strict=True):
         grad.copy_(part.view_as(grad))
-    return flat[0]
+    return means
 
 
 def seed_draws(number: int, device: torch.device) -> None:

@@ -205,9 +205,9 @@ def _one_step(
             return logs
         name = losses[0].opt
         params = _parameters(opts[name])
-        value = average_over_ranks(
-            torch.stack([x.value.detach().float() for x in losses]).mean(), params, fabric
-        )
+        values = torch.stack([_numbers(loss) for loss in losses]).mean(0)
+        values = average_over_ranks(values, params, fabric)
+        value = values[0]
         norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
         # one look at the device a loss: it is what makes "the weights are those of the last good step" true
         if not torch.isfinite(value + norm):
@@ -217,9 +217,12 @@ def _one_step(
         for group in opts[name].param_groups:
             group["lr"] = group["initial_lr"] * factor
         opts[name].step()
-        logs[f"loss/{name}"] = value.item()
-        for key in losses[0].logs:
-            logs[key] = torch.stack([x.logs[key].detach().float() for x in losses]).mean().item()
+        logs |= zip((f"loss/{name}", *losses[0].logs), values.tolist(), strict=True)
+
+
+def _numbers(loss: Loss) -> Tensor:
+    """The value of a loss and what else it logs, (1 + number of logs,)."""
+    return torch.stack([v.detach().float() for v in (loss.value, *loss.logs.values())])
 
 
 def _backward(

@@ -1,0 +1,34 @@
+"""What each of two processes does for test_contract.py; torchrun starts it, with a folder for its results."""
+
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from helpers import METHODS, Gan, everything, tiny
+
+from course_lib.engine import many_devices
+from course_lib.fit import fit
+
+folder = Path(sys.argv[1])
+fabric = many_devices("cpu")
+rank = fabric.global_rank
+assert fabric.world_size == 2
+
+
+def train(cls, **options):
+    method, data = tiny(cls, seed=rank)  # rank 0's weights must win
+    given = {"steps": 6, "batch": 4, "ema": 0.9, "fabric": fabric, "progress": False}
+    return fit(method, data, **(given | options))
+
+
+def interrupt(step, logs):
+    if step == 2 and rank == 1:
+        signal.raise_signal(signal.SIGINT)
+
+
+results = {cls.__name__: everything(train(cls)) for cls in METHODS}
+train(Gan, steps=3, checkpoint=folder / "gan.pt")
+results["resumed"] = everything(train(Gan, checkpoint=folder / "gan.pt", resume=True))
+results["stopped"] = train(Gan, hooks=(interrupt,)).step
+torch.save(results | {"rank": rank}, folder / f"rank{rank}.pt")
