@@ -5,6 +5,7 @@ Answers are typed here as a student would, apart from the tables inside the chec
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from test_exercises import rejected, typed
@@ -246,6 +247,7 @@ def f(model, x, mask):
     return y
 """,
         "def f(model, x, mask):\n    y = x * ~mask\n    return y + model(y) * mask",
+        "def f(model, x, mask):\n    y = model(x * ~mask)\n    y[~mask] = x[~mask]\n    return y",
         "def f(model, x, mask):\n    y = torch.where(mask, torch.zeros_like(x), x)\n"
         "    return y.masked_scatter(mask, model(y)[mask])",
         """
@@ -746,6 +748,31 @@ HALF_DONE = {
 @pytest.mark.parametrize("id", HALF_DONE)
 def test_a_half_filled_stub_is_not_attempted(id):
     assert exercise(id)(typed(HALF_DONE[id]), seed=0).status == "not attempted"
+
+
+KINDS = [
+    1.5,
+    3,
+    np.zeros((2, 3)),
+    (torch.zeros(2), torch.zeros(2)),
+    "text",
+    [1.0],
+    {"a": 1},
+    torch.zeros(2, 7),
+]
+
+
+@pytest.mark.parametrize("id", sorted(IDS))
+@pytest.mark.parametrize("value", KINDS, ids=lambda value: type(value).__name__)
+def test_results_of_a_wrong_kind_or_shape_are_named(id, value):
+    name = type(value).__name__
+    if id == "1.3":
+        words = ["You return 1.5, the loss"] if name == "float" else [f"the type {name}", "Return a float"]
+    else:
+        words = ["has shape (2, 7)"] if name == "Tensor" else [name, "should be a tensor"]
+    result = exercise(id)(lambda *a: value, seed=0)
+    assert result.status == "failed"
+    assert all(word in result.message for word in words), result
 
 
 @pytest.mark.parametrize("id", sorted(IDS))

@@ -142,8 +142,8 @@ def _depends_on_d(t: Trial) -> str | None:
     x, mean, V, _ = t.args()
     P = len(mean)
     few, many = (t.answer(t.student, x.clone(), mean, V, d) for d in (1, P - 1))
-    if not same(few, many, 1e-4, 1e-5):
-        return None
+    if few.shape != x.shape or not same(few, many, 1e-4, 1e-5):
+        return None  # a wrong shape is told below
     return f"For d = 1 and for d = {P - 1} you return the same: use the first `d` directions, `V[:, :d]`."
 
 

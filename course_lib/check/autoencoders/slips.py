@@ -109,7 +109,7 @@ NEVER_CLEARED = (
 
 KINDS: Mistakes = (
     (_returns_graph, "You return a tensor that holds the whole graph"),
-    (_returns_detached, "You return a Tensor, it should be a float"),
+    (_returns_detached, "You return the type Tensor."),
 )
 LOSSES: Mistakes = (
     (_loss_after, "You return the loss after the step. Compute it once, before the step, and return that."),

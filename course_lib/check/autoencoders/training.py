@@ -41,7 +41,7 @@ def _returns_a_float(t: Trial) -> str | None:
             "the memory. Return a Python number, `loss.item()`."
         )
     way = " Use `.item()`." if hasattr(value, "item") else ""
-    return f"You return a {type(value).__name__}, it should be a float, the loss as a Python number.{way}"
+    return f"You return the type {type(value).__name__}. Return a float, the loss as a Python number.{way}"
 
 
 def _returns_the_loss(t: Trial) -> str | None:
@@ -74,8 +74,8 @@ def _first_step(t: Trial) -> str | None:
         return None
     if same(change, -wanted, 1e-3, 1e-6):
         return slips.UPHILL
-    n = t.args()[2].numel()
-    for factor in (n, n / 5):
+    x = t.args()[2]
+    for factor in (x.numel(), x[0].numel()):
         if same(change, factor * wanted, 1e-3, 1e-6):
             return slips.SUMMED
     times = change.norm() / wanted.norm()
