@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,7 +43,9 @@ class Rows:
         return each(self.batch, lambda t: t[index])
 
     def to(self, device):
-        return Rows(each(self.batch, lambda t: t.to(device)))
+        moved = copy(self)
+        moved.batch = each(self.batch, lambda t: t.to(device))
+        return moved
 
 
 def each(batch, change):
