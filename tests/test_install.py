@@ -1,5 +1,7 @@
 """tools/install.sh and the Makefile around it, with a stand-in for Python so that nothing is downloaded."""
 
+import importlib
+import json
 import os
 import re
 import shutil
@@ -103,6 +105,13 @@ def test_asks_the_network_for_nothing_by_itself(clone):
     install(clone)
     assert '"news_url": null' in (clone / ".venv/etc/jupyter/jupyter_lab_config.json").read_text()
     assert '"fetchNews": "false"' in (clone / ".venv/share/jupyter/lab/settings/overrides.json").read_text()
+
+
+def test_notebooks_are_saved_alive(clone):
+    install(clone)
+    config = json.loads((clone / ".venv/etc/jupyter/jupyter_server_config.json").read_text())
+    module, _, name = config["ContentsManager"]["pre_save_hook"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
 
 
 @pytest.mark.parametrize(
