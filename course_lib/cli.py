@@ -89,7 +89,7 @@ def train(
     torch.manual_seed(seed)
     method = recipes.build(plan)
     run = fit(
-        method, plan.data, steps=plan.steps, seed=seed, fabric=fabric,
+        method, plan.data(), steps=plan.steps, seed=seed, fabric=fabric,
         checkpoint=folder / "checkpoint.pt", every=every, resume=resume, **plan.fit,
     )  # fmt: skip
     if not fabric.is_global_zero:

@@ -69,7 +69,7 @@ class Autoencoder(nn.Module):
         channels: int = 1,
         size: int = 28,  # height and width in pixels, a multiple of 4
         widths: tuple[int, int] = (8, 32),  # channels at size/2 and size/4
-        blocks: int = 1,  # residual blocks at size/4, in the encoder and in the decoder
+        blocks: tuple[int, int] = (0, 1),  # residual blocks at size/2 and size/4, on both sides
         squeeze: int = 16,  # channels that enter the dense layers
         hidden: int = 0,  # width of the dense layer beside the code, 0 for none
         lr: float = 5e-3,

@@ -53,7 +53,7 @@ class DenoisingAutoencoder(nn.Module):
         channels: int = 1,
         size: int = 28,  # height and width in pixels, a multiple of 4
         widths: tuple[int, int] = (8, 32),
-        blocks: int = 1,
+        blocks: tuple[int, int] = (0, 1),
         squeeze: int = 16,
         hidden: int = 0,
         lr: float = 5e-3,

@@ -57,7 +57,7 @@ class ConvEncoder(nn.Module):
         channels: int = 1,  # of the picture
         size: int = 28,  # height and width of the picture in pixels, a multiple of 4
         widths: tuple[int, int] = (8, 32),  # channels at size/2 and at size/4
-        blocks: int = 1,  # residual blocks at size/4
+        blocks: tuple[int, int] = (0, 1),  # residual blocks at size/2 and at size/4
         squeeze: int = 16,  # channels kept for the dense layers: they hold most of the parameters
         hidden: int = 0,  # width of the dense layer before the code, 0 for none
         out: int = 32,  # length of the code (a variational encoder asks for twice its latent size)
@@ -69,8 +69,9 @@ class ConvEncoder(nn.Module):
         self.net = nn.Sequential(
             nn.PixelUnshuffle(2),  # (B, 4 channels, size/2, size/2)
             conv_block(4 * channels, a),  # (B, a, size/2, size/2)
+            *(Residual(a) for _ in range(blocks[0])),
             conv_block(a, b, stride=2),  # (B, b, size/4, size/4)
-            *(Residual(b) for _ in range(blocks)),
+            *(Residual(b) for _ in range(blocks[1])),
             conv_block(b, squeeze, kernel=1),  # (B, squeeze, size/4, size/4)
             nn.Flatten(),  # (B, flat)
             *([dense_block(flat, hidden)] if hidden else []),  # (B, hidden)
@@ -89,7 +90,7 @@ class ConvDecoder(nn.Module):
         channels: int = 1,
         size: int = 28,
         widths: tuple[int, int] = (8, 32),
-        blocks: int = 1,
+        blocks: tuple[int, int] = (0, 1),
         squeeze: int = 16,
         hidden: int = 0,
         code: int = 32,  # length of the code
@@ -104,8 +105,9 @@ class ConvDecoder(nn.Module):
             dense_block(hidden or code, flat),  # (B, flat)
             nn.Unflatten(1, (squeeze, side, side)),  # (B, squeeze, size/4, size/4)
             conv_block(squeeze, b),  # (B, b, size/4, size/4)
-            *(Residual(b) for _ in range(blocks)),
+            *(Residual(b) for _ in range(blocks[1])),
             up_block(b, a),  # (B, a, size/2, size/2)
+            *(Residual(a) for _ in range(blocks[0])),
             nn.Conv2d(a, 4 * channels, 3, 1, 1),  # (B, 4 channels, size/2, size/2)
             nn.PixelShuffle(2),  # (B, channels, size, size)
         )
