@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_lib import data
 from course_lib.methods.autoencoder import reconstruction_error
-from course_lib.methods.colorizer import Colorizer, luma
+from course_lib.methods.colorizer import Colorizer, colour_table, look_up, luma
 from course_lib.methods.denoising_autoencoder import (
     DenoisingAutoencoder,
     gaussian,
@@ -91,7 +91,7 @@ def smooth(x: Tensor, sigma: float) -> Tensor:
 
 @torch.no_grad()
 def colour(model: nn.Module, split: HeldOut = "test") -> Scores:
-    """Mean absolute error of colours on OpenMoji, 0..255, on the coloured pixels: grey, table, network.
+    """Mean absolute error of colours on OpenMoji, 0..255, on the coloured pixels: tables, network.
 
     A pixel counts as coloured where its largest and smallest channel differ by more than 30 of 255.
     """
@@ -101,11 +101,14 @@ def colour(model: nn.Module, split: HeldOut = "test") -> Scores:
     grey = luma(truth)
     high, low = pairs.colour.max(1).values.int(), pairs.colour.min(1).values.int()
     coloured = (high - low) > 30  # (N, H, W)
-    answers = {"grey": grey.expand_as(truth), "look-up table": net.look_up(grey), "network": net(line, grey)}
-    return {
-        f"{name}, colour error": (x - truth).abs().mean(1)[coloured].mean().item() * 127.5
-        for name, x in answers.items()
+    fine = colour_table(data.to_floats(data.openmoji("train").colour), 256)
+    answers = {
+        "left grey": grey.expand_as(truth),
+        "look-up table, 256 greys": look_up(fine, grey),
+        f"look-up table, {net.levels} greys": look_up(net.table, grey),
+        f"network, {net.levels} greys": net(line, grey),
     }
+    return {name: (x - truth).abs().mean(1)[coloured].mean().item() * 127.5 for name, x in answers.items()}
 
 
 def classes(model: nn.Module, split: HeldOut = "test") -> Scores:

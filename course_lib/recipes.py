@@ -93,16 +93,16 @@ def denoiser_fashion(steps: int = 4_500) -> Recipe:
 
 
 def colorizer_openmoji(steps: int = 1_500) -> Recipe:
-    """Line drawing and grey picture to colour. About 8 minutes."""
+    """Line drawing and a picture of four greys to colour. About 8 minutes."""
     pairs = data.openmoji("train")
     return Recipe(
         method=Colorizer,
-        kwargs=dict(widths=(16, 32, 64)),
+        kwargs=dict(widths=(16, 32, 64), levels=4),
         data=lambda: pairs,
         steps=steps,
         fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.998),
         evaluate=evaluate.colour,
-        about="Hourglass network, grey picture to colour, OpenMoji",
+        about="Hourglass network, line drawing and four greys to colour, OpenMoji",
         limits="Guesses where the grey leaves several colours open: an apple may turn green.",
         licence="CC BY-SA 4.0, as OpenMoji",
         prepare=lambda net: net.fit_table(data.to_floats(pairs.colour)),  # type: ignore[operator]

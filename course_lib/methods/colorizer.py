@@ -3,14 +3,15 @@
 After R. Zhang, P. Isola, A. A. Efros, "Colorful Image Colorization", ECCV 2016, arXiv 1603.08511: the grey
 picture is the input and the target at once, so every colour picture is a free training pair.
 
-    y       = 0.299 R + 0.587 G + 0.114 B       luma, the grey picture (ITU-R BT.601)
-    t(y)    = mean colour of grey level y       a look-up table, the answer that needs no network
-    x_hat   = t(y) + net(line, y, t(y)), then shifted along grey until its luma is y
+    y       = 0.299 R + 0.587 G + 0.114 B, rounded to a few greys     (luma, ITU-R BT.601)
+    t(y)    = mean colour of grey y           a look-up table, the answer that needs no network
+    x_hat   = t(y) + net(line, y, t(y))
     L       = mean |x - x_hat|
 
-A flat-coloured drawing uses few colours, so t alone is hard to beat; the network earns its keep where several
-colours share one grey. Left out: the paper's classification over quantised colours, which keeps rare
-colours from being averaged away.
+Why only a few greys, as in print or on an e-reader: a flat-coloured drawing uses a small palette, and with
+256 greys nearly every colour of it has a grey of its own, so that t alone solves the task. With 4 greys many
+colours share one, and the network has to look at what is drawn. Left out: the paper's classification over quantised
+colours, which keeps rare colours from being averaged away.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from course_lib.nn.augment import random_flip
 from course_lib.nn.conv import Residual, conv_block, up_block
 
 LUMA = (0.299, 0.587, 0.114)
-LEVELS = 256
 
 
 def luma(x: Tensor) -> Tensor:
@@ -36,18 +36,31 @@ def luma(x: Tensor) -> Tensor:
     return (x * weights).sum(1, keepdim=True)
 
 
-def colour_table(x: Tensor) -> Tensor:
-    """t(y): mean colour of the pixels at each of 256 grey levels, (N, 3, H, W) in [-1, 1] -> (256, 3).
+def level(grey: Tensor, levels: int) -> Tensor:
+    """Which of `levels` evenly spaced greys is nearest: values in [-1, 1] -> 0 .. levels - 1, same shape."""
+    return ((grey + 1) / 2 * (levels - 1)).round().long().clamp(0, levels - 1)
 
-    Levels that never occur get their own grey.
+
+def coarse(grey: Tensor, levels: int = 4) -> Tensor:
+    """A grey picture in [-1, 1] with only `levels` evenly spaced greys, same shape."""
+    return level(grey, levels) / (levels - 1) * 2 - 1
+
+
+def colour_table(x: Tensor, levels: int = 4) -> Tensor:
+    """t(y): mean colour of the pixels at each grey, (N, 3, H, W) in [-1, 1] -> (levels, 3).
+
+    Greys that never occur stay grey.
     """
-    level = _level(luma(x)).flatten()
+    index = level(luma(x), levels).flatten()
     colours = x.permute(0, 2, 3, 1).reshape(-1, 3)
-    total = torch.zeros(LEVELS, 3, dtype=torch.float64, device=x.device)  # float32 would lose digits
-    total.index_add_(0, level, colours.double())
-    count = torch.bincount(level, minlength=LEVELS).unsqueeze(1)
-    grey = torch.linspace(-1, 1, LEVELS, dtype=torch.float64, device=x.device).unsqueeze(1)
-    return torch.where(count > 0, total / count.clamp(min=1), grey).to(x.dtype)
+    total = torch.zeros(levels, 3).index_add_(0, index, colours)
+    count = torch.bincount(index, minlength=levels).unsqueeze(1)
+    return torch.where(count > 0, total / count.clamp(min=1), _greys(levels))
+
+
+def look_up(table: Tensor, grey: Tensor) -> Tensor:
+    """t(y) at every pixel: table (levels, 3), grey (B, 1, H, W) -> (B, 3, H, W)."""
+    return table[level(grey, len(table)).squeeze(1)].permute(0, 3, 1, 2)
 
 
 class Colorizer(nn.Module):
@@ -60,28 +73,25 @@ class Colorizer(nn.Module):
     def __init__(
         self,
         widths: tuple[int, int, int] = (24, 48, 96),  # channels at size/2, size/4, size/8
+        levels: int = 4,  # greys of the input
         lr: float = 4e-3,
         weight_decay: float = 0.02,
     ) -> None:
         super().__init__()
         self.lr, self.weight_decay = lr, weight_decay
-        self.register_buffer("table", torch.linspace(-1, 1, LEVELS).unsqueeze(1).repeat(1, 3))
+        self.levels = levels
+        self.register_buffer("table", _greys(levels))
         self.net = Hourglass(widths)
 
     def fit_table(self, colour: Tensor) -> Self:
         """Set t from training pictures (N, 3, H, W) in [-1, 1]. Call it once, before training."""
-        self.table.copy_(colour_table(colour))
+        self.table.copy_(colour_table(colour, self.levels))
         return self
 
-    def look_up(self, grey: Tensor) -> Tensor:
-        """t(y), the answer without a network: (B, 1, H, W) -> (B, 3, H, W)."""
-        return self.table[_level(grey).squeeze(1)].permute(0, 3, 1, 2)
-
     def forward(self, line: Tensor, grey: Tensor) -> Tensor:
-        """line and grey (B, 1, H, W) in [-1, 1] -> colour (B, 3, H, W) whose luma is `grey`."""
-        guess = self.look_up(grey)
-        x = guess + self.net(torch.cat([line, grey, guess], 1))
-        return x + grey - luma(x)  # what is known is kept exactly
+        """line and grey (B, 1, H, W) in [-1, 1] -> colour (B, 3, H, W); `grey` is rounded to `levels` greys."""
+        guess = look_up(self.table, grey)
+        return guess + self.net(torch.cat([line, coarse(grey, self.levels), guess], 1))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         params = self.parameters()
@@ -127,6 +137,5 @@ class Hourglass(nn.Module):
         return self.unfold(self.out(torch.cat([h, h1], 1)))  # (B, 3, H, W)
 
 
-def _level(grey: Tensor) -> Tensor:
-    """Grey values in [-1, 1] -> whole levels 0..255."""
-    return ((grey + 1) * 127.5).round().long().clamp(0, LEVELS - 1)
+def _greys(levels: int) -> Tensor:
+    return torch.linspace(-1, 1, levels).unsqueeze(1).repeat(1, 3)
