@@ -48,7 +48,7 @@ notebooks: $(READY) ## are the notebooks those of their sources, and does every 
 	$(PY) $(NBVAL) notebooks/*.ipynb
 
 browser: $(READY) ## the widgets, in a real Chromium
-	$(PY) -m pytest -m browser tests
+	$(PY) -m pytest -m browser tests/browser
 
 trust: $(READY) .venv-oldest/.ready-$(KEY) ## the slow suite: solutions, many kills, the oldest torch, no Jupyter
 	$(PY) $(NBVAL) notebooks/solutions/*.ipynb
