@@ -432,7 +432,28 @@ WRONG = {
             "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad()\n"
             "    loss.backward()\n    for p in model.encoder.parameters(): p.grad = None\n"
             "    optimizer.step()\n    return loss.item()",
-            "follows another one",
+            "Only a part of the weights",
+        ),
+        (
+            "def f(model, optimizer, x):\n    z = model.encoder(x).detach()\n"
+            "    loss = F.mse_loss(model.decoder(z), x)\n    optimizer.zero_grad()\n    loss.backward()\n"
+            "    optimizer.step()\n    return loss.item()",
+            "`.detach()`",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad\n"
+            "    loss.backward()\n    optimizer.step()\n    return loss.item()",
+            "with its brackets",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad()\n"
+            "    (3 * loss).backward()\n    optimizer.step()\n    return loss.item()",
+            "3 times as long",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad()\n"
+            "    loss.backward()\n    optimizer.step()\n    return loss.item",
+            "Are brackets missing",
         ),
         (
             "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad()\n"
@@ -521,7 +542,7 @@ WRONG = {
         (
             "def f(x, share):\n    m = torch.rand_like(x) < share\n    c = 1 if torch.rand(1) < 0.5 else -1\n"
             "    return x.masked_fill(m, c)",
-            "same random number twice",
+            "Toss a coin for each",
         ),
         (
             "def f(x, share):\n    u = torch.rand(x.shape)\n"
@@ -534,6 +555,11 @@ WRONG = {
             "`randn` where `rand`",
         ),
         ("def f(x, share): return x.clone()", "You damage nothing"),
+        (
+            "def f(x, share):\n    u = torch.rand_like(x)\n    x = torch.where(u < share / 2, 1.0, x)\n"
+            "    return torch.where(u < share, -1.0, x)",
+            "overwrite an earlier one",
+        ),
         (
             "def f(x, share):\n    y = x.numpy().copy()\n    y[np.random.rand(*y.shape) < share] = 1\n"
             "    return y",
@@ -553,6 +579,7 @@ WRONG = {
         ),
     ],
     "1.5": [
+        ("def f(model, x, x_noisy): return F.mse_loss(model(x_noisy), x) / 2", "no factor 1/2"),
         ("def f(model, x, x_noisy): return F.mse_loss(model(x_noisy), x_noisy)", "compare with the noisy"),
         ("def f(model, x, x_noisy): return ((x - model(x)) ** 2).mean()", "feed the clean"),
         ("def f(model, x, x_noisy): return ((x_noisy - model(x)) ** 2).mean()", "are swapped"),
@@ -601,6 +628,8 @@ WRONG = {
         ("def f(model, x): return ((x - model(x)) ** 2).mean((1, 2, 3)).detach().numpy()", "ndarray"),
         ("def f(model, x): return F.mse_loss(model(x), x).item()", "You return a float"),
         ("def f(model, x): return F.mse_loss(model(x), x).repeat(len(x))", "At ["),
+        ("def f(model, x): return ((x - model(x)) ** 2).mean(dim=(0, 2, 3))", "way round"),
+        ("def f(model, x): return (x - model(x)).mean(dim=(1, 2, 3)) ** 2", "mean first and square"),
         (
             "def f(model, x):\n    e = ((x - model(x)) ** 2).mean((1, 2, 3))\n"
             "    return (e - e.mean()) / e.std()",

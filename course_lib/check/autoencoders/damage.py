@@ -134,6 +134,10 @@ denoising_loss = Exercise(
                 "You take the square root at the end: leave it out.",
             ),
             (
+                lambda model, x, noisy: F.mse_loss(model(noisy), x) / 2,
+                "You have half of it: the loss has no factor 1/2.",
+            ),
+            (
                 lambda model, x, noisy: (model(noisy) - x).mean(),
                 "The square is missing, so that errors above and below cancel out.",
             ),

@@ -83,6 +83,16 @@ outlier_score = Exercise(
                 "You take the mean over the width only. Take it over channels and height, too.",
             ),
             (
+                lambda model, x: (model(x) - x).square().mean((0, 2, 3)),
+                "You keep the channels, dimension 1, and take the mean over the batch. It must be the other "
+                "way round: `dim=(1, 2, 3)`.",
+            ),
+            (
+                lambda model, x: (model(x) - x).flatten(1).mean(1).square(),
+                "You take the mean first and square it after that, so that errors above and below cancel "
+                "out. Square each difference first.",
+            ),
+            (
                 lambda model, x: (model(x) - x).square().mean((1, 2, 3), keepdim=True),
                 "You keep dimensions of length 1. The result has shape (B,): leave `keepdim` out.",
             ),

@@ -208,8 +208,8 @@ def _parts(t: Trial) -> str | None:
     if white in (0.0, 1.0):
         name = "salt (+1)" if white else "pepper (-1)"
         return (
-            f"All damaged pixels became {name}. Toss a coin for each of them, and don't ask the same random "
-            "number twice: one below `share` is always below 0.5, too."
+            f"All damaged pixels became {name}. Toss a coin for each of them. Or does a later line overwrite "
+            "an earlier one? And mind that a number below `share` is always below 0.5, too."
         )
     return (
         f"Salt and pepper should have equal parts; of your damaged pixels {white:.1%} became salt (+1), "

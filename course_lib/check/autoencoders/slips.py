@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from course_lib.check.autoencoders.net import Net
 from course_lib.check.core import Mistakes
 
 
@@ -82,6 +83,14 @@ def _own_optimizer(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return _train_step(model, torch.optim.Adam(model.parameters()), x)
 
 
+def _code_detached(model: Net, optimizer: Optimizer, x: Tensor) -> float:
+    loss = F.mse_loss(model.decoder(model.encoder(x).detach()), x)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 def _two_at_once(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     first = _train_step(model, optimizer, x)
     _train_step(model, optimizer, x)
@@ -95,17 +104,25 @@ def never_clears(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return loss.item()
 
 
-NO_BACKWARD = "No gradient reaches the weights: is `loss.backward()` missing, or is the graph cut before it?"
+NO_BACKWARD = (
+    "No gradient reaches the weights: is `loss.backward()` missing, or are its brackets, or is the graph cut "
+    "before it?"
+)
 TOO_EARLY = "`optimizer.step()` runs before `loss.backward()`, so it finds no gradients, or old ones."
 CLEARED = "The gradients are cleared between `backward()` and `step()`: call `optimizer.zero_grad()` earlier."
-NO_STEP = "The gradients are there, but the weights stay as they were: `optimizer.step()` is missing."
+NO_STEP = (
+    "The gradients are there, but the weights stay as they were: `optimizer.step()` is missing, or its "
+    "brackets."
+)
 OTHER_OPTIMIZER = "The weights change, but without `optimizer.step()`. Use the optimizer that you are given."
 UPHILL = "The weights go in the opposite direction, up the hill: is there a minus sign before the loss?"
 SUMMED = "Your step follows the gradient of a sum, although you return a mean. Call `backward()` on the mean."
 NEVER_CLEARED = (
     "The second step adds the gradients of the first to its own: torch sums gradients up until "
-    "`optimizer.zero_grad()` clears them. Call it in each step."
+    "`optimizer.zero_grad()` clears them. Call it in each step, with its brackets."
 )
+
+CUT = "Only a part of the weights moves: is the code, or another part of the network, cut off by `.detach()`?"
 
 KINDS: Mistakes = (
     (_returns_graph, "You return a tensor that holds the whole graph"),
@@ -152,6 +169,7 @@ STEPS: Mistakes = (
     (_steps_too_early, TOO_EARLY),
     (_clears_between, CLEARED),
     (_own_optimizer, OTHER_OPTIMIZER),
+    (_code_detached, CUT),
     (_two_at_once, "One call makes 2 steps."),
     (_step_on(lambda x_hat, x: -F.mse_loss(x_hat, x), reported=F.mse_loss), UPHILL),
     (_step_on(lambda x_hat, x: F.mse_loss(x_hat, x, reduction="sum"), reported=F.mse_loss), SUMMED),

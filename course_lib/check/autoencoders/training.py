@@ -41,6 +41,8 @@ def _returns_a_float(t: Trial) -> str | None:
             "the memory. Return a Python number, `loss.item()`."
         )
     way = " Use `.item()`." if hasattr(value, "item") else ""
+    if callable(value):
+        way = " Are brackets missing, as in `loss.item()`?"
     return f"You return the type {type(value).__name__}. Return a float, the loss as a Python number.{way}"
 
 
@@ -72,6 +74,8 @@ def _first_step(t: Trial) -> str | None:
         return slips.TOO_EARLY if too_early else slips.CLEARED
     if same(change, wanted, 1e-3, 1e-6):
         return None
+    if ((change == 0) & (wanted != 0)).sum() > 5:
+        return slips.CUT
     if same(change, -wanted, 1e-3, 1e-6):
         return slips.UPHILL
     x = t.args()[2]
