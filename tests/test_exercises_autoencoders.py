@@ -4,6 +4,8 @@ Answers are typed here as a student would, apart from the tables inside the chec
 """
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -730,6 +732,21 @@ def test_all_seven_are_there_in_order():
     names = ["mse", "pca_reconstruct", "train_step", "salt_and_pepper", "denoising_loss"]
     assert [getattr(MODULE, name).id for name in [*names, "outlier_score", "inpaint"]] == sorted(IDS)
     assert set(RIGHT) == set(WRONG) == IDS
+
+
+def test_torch_has_nothing_left_to_load_inside_a_check():
+    """A check that is stopped in the middle of an import would break torch until the kernel is restarted."""
+    code = """
+import sys
+from course_lib import check
+exercises = check.autoencoders.EXERCISES
+before = {name for name in sys.modules if name.startswith("torch.")}
+for exercise in exercises:
+    assert exercise(exercise.reference, seed=0, limit=120).passed
+print(sorted({name for name in sys.modules if name.startswith("torch.")} - before)[:5])
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
 
 
 def exercise(id):
