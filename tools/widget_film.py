@@ -41,7 +41,7 @@ def plane() -> LatentPlane:
 
 def frames(page: Page) -> list[Image.Image]:
     """Drag the point once around the plane, with a screenshot at each stop."""
-    area = page.locator("[aria-roledescription='2-D slider']").bounding_box()
+    area = page.locator(".cw-plane").bounding_box()
     assert area, "the widget has not drawn its plane"
     shots = []
     for i in range(FRAMES):
@@ -63,13 +63,13 @@ def main() -> None:
         file = Path(folder) / "plane.html"
         plane().to_html(file)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 640, "height": 470})
+        page = browser.new_page(viewport={"width": 640, "height": 500})
         page.goto(file.as_uri())
         page.wait_for_timeout(500)
         shots = frames(page)
         browser.close()
     shots[0].save(
-        TARGET, save_all=True, append_images=shots[1:], duration=MILLISECONDS, loop=0, quality=55, method=4
+        TARGET, save_all=True, append_images=shots[1:], duration=MILLISECONDS, loop=0, quality=40, method=4
     )
     print(f"{TARGET.name}: {TARGET.stat().st_size:,} bytes")
 
