@@ -54,7 +54,7 @@ trust: $(READY) .venv-oldest/.ready-$(KEY) ## the slow suite: solutions, many ki
 	$(PY) $(NBVAL) notebooks/solutions/*.ipynb
 	$(PY) -m pytest -m trust
 	.venv-bare/bin/python -c "from importlib.util import find_spec; assert not find_spec('IPython')"
-	rm -rf .venv-bare/run && .venv-bare/bin/python -m course_lib train ae32_fashion --steps 20 --out .venv-bare/run
+	rm -rf .venv-bare/run && .venv-bare/bin/python -m course_lib train fashion_features --steps 20 --out .venv-bare/run
 	.venv-oldest/bin/python -m pytest
 
 bench: $(READY) ## the side-by-side measurements
