@@ -131,12 +131,8 @@ def publish(name: str, source: Path, *, licence: str, scores: dict[str, float], 
     about, _ = _open(source)
     content = source.read_bytes()
     target = folder() / f"{name}.safetensors"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.resolve() != target.resolve():
-        target.write_bytes(content)
-    (folder() / f"{name}.md").write_text(card, encoding="utf-8")
     path = folder() / "manifest.json"
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    entries = manifest() if path.exists() else {}
     entries[name] = {
         "sha256": hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
@@ -145,7 +141,14 @@ def publish(name: str, source: Path, *, licence: str, scores: dict[str, float], 
         "licence": licence,
         "scores": {key: float(f"{value:.4g}") for key, value in scores.items()},
     }
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", encoding="utf-8")
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        if source.resolve() != target.resolve():
+            target.write_bytes(content)
+        (folder() / f"{name}.md").write_text(card, encoding="utf-8")
+        path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WeightsError(f"Could not write to {folder()}: {error.strerror}.") from error
 
 
 def _compact(x: Tensor) -> Tensor:
@@ -177,7 +180,7 @@ def _class(name: str, path: Path) -> type[nn.Module]:
         raise WeightsError(f'{path} asks for "{name}", which is not under {PACKAGE[:-1]}: refused.')
     try:
         found = getattr(importlib.import_module(module), attribute, None)
-    except ImportError:
+    except (ImportError, ValueError):  # no such module, or no name of a module at all
         found = None
     if not (isinstance(found, type) and issubclass(found, nn.Module) and found.__module__ == module):
         raise WeightsError(f'{path} asks for "{name}", which this version of course_lib does not have.')

@@ -1,6 +1,7 @@
 """Options of the tests: `pytest --device cuda --dtype float64` runs every method there and so."""
 
 import os
+import sys
 
 import pytest
 
@@ -34,3 +35,10 @@ def dtype(request):
     import torch
 
     return getattr(torch, request.config.getoption("--dtype"))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test starts from the same random state."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)

@@ -1,0 +1,233 @@
+"""Measures, against closed forms and independent implementations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg, ndimage
+from torch import nn
+
+from course_lib import evaluate
+from course_lib.methods.features import FeatureNet
+from course_lib.metrics import embed, frechet_distance, precision_recall, psnr
+
+
+class Pixels(nn.Module):
+    """Features that are the pixels themselves."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.num_features = count
+
+    def forward(self, x):
+        return x.flatten(1)
+
+
+def as_pictures(x):
+    """(N, F) -> (N, F, 1, 1)."""
+    return x.float()[:, :, None, None]
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+# ---- Fréchet distance
+
+
+def test_frechet_distance_of_exact_moments():
+    """Six points whose mean is 0 and whose covariance (with n - 1) is I; the others have mean 1 and 4 I."""
+    axes = math.sqrt(2.5) * torch.eye(3)
+    real = torch.cat([axes, -axes])
+    made = 1 + 2 * real
+    distance = frechet_distance(as_pictures(real), as_pictures(made), Pixels(3))
+    assert distance == pytest.approx(6.0, abs=1e-4)  # 3 for the means, 3 (1 + 4 - 2 * 2) for the covariances
+    assert frechet_distance(as_pictures(made), as_pictures(real), Pixels(3)) == pytest.approx(6.0, abs=1e-4)
+
+
+def test_frechet_distance_of_large_samples():
+    real, made = random(40_000, 3), 1 + 2 * random(40_000, 3, seed=1)
+    assert frechet_distance(as_pictures(real), as_pictures(made), Pixels(3)) == pytest.approx(6.0, abs=0.1)
+
+
+def test_frechet_distance_equals_that_with_a_matrix_root():
+    """An independent implementation: numpy's moments, scipy's square root of a matrix."""
+    mix = random(2, 8, 8, seed=5)
+    for n, m in ((300, 200), (50, 1200)):  # more and fewer than a batch
+        real, made = random(n, 8, seed=1) @ mix[0], 0.5 + random(m, 8, seed=2) @ mix[1]
+        real, made = real.float().double(), made.float().double()  # what the measure is given
+        difference = real.mean(0) - made.mean(0)
+        s1, s2 = np.cov(real.numpy().T), np.cov(made.numpy().T)
+        expected = difference.square().sum().item() + np.trace(s1 + s2 - 2 * linalg.sqrtm(s1 @ s2).real)
+        assert frechet_distance(as_pictures(real), as_pictures(made), Pixels(8)) == pytest.approx(
+            expected, rel=1e-4
+        )
+
+
+def test_frechet_distance_does_not_depend_on_batches_and_order():
+    real, made = as_pictures(random(70, 4)), as_pictures(random(90, 4, seed=1))
+    expected = frechet_distance(real, made, Pixels(4))
+    assert frechet_distance(real, made, Pixels(4), batch=7) == pytest.approx(expected, rel=1e-4)
+    assert frechet_distance(real.flip(0), made.flip(0), Pixels(4)) == pytest.approx(expected, rel=1e-4)
+    assert frechet_distance(real, real.flip(0), Pixels(4)) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_frechet_distance_falls_with_likeness_on_course_features():
+    """Features of a real network, in eval mode and left as they were: more noise, more distance."""
+    torch.manual_seed(0)
+    net = FeatureNet(widths=(4, 8, 8)).eval()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    x, other = torch.rand(2, 200, 1, 12, 12) * 2 - 1
+    distances = [frechet_distance(x, other + s * torch.randn_like(other), net) for s in (0, 0.3, 1)]
+    assert 0 <= distances[0] < distances[1] < distances[2]
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert not net.training
+
+
+@pytest.mark.gpu
+def test_frechet_distance_on_a_gpu():
+    real, made = as_pictures(random(70, 4)), as_pictures(random(90, 4, seed=1))
+    expected = frechet_distance(real, made, Pixels(4))
+    assert frechet_distance(real.cuda(), made.cuda(), Pixels(4)) == pytest.approx(expected, rel=1e-3)
+
+
+# ---- precision and recall
+
+
+def naive_share(points, manifold, k):
+    """Share of points inside the union of balls, by the definition and three loops."""
+    inside = 0
+    for p in points.tolist():
+        for i, m in enumerate(manifold.tolist()):
+            others = sorted(math.dist(m, o) for j, o in enumerate(manifold.tolist()) if j != i)
+            if math.dist(p, m) <= others[k - 1]:
+                inside += 1
+                break
+    return inside / len(points)
+
+
+def test_precision_and_recall_equal_the_definition():
+    for seed, k in ((0, 1), (1, 3), (2, 5)):
+        real, made = random(40, 3, seed=seed), 0.8 * random(30, 3, seed=seed + 10) + 0.7
+        found = precision_recall(real, made, k=k)
+        assert found.precision == pytest.approx(naive_share(made, real, k))
+        assert found.recall == pytest.approx(naive_share(real, made, k))
+        assert 0 < found.precision < 1
+        assert 0 < found.recall < 1
+
+
+def test_identical_and_disjoint_sets():
+    x = random(50, 4)
+    assert precision_recall(x, x) == (1.0, 1.0)
+    assert precision_recall(x, x.flip(0) + 1e-9) == (1.0, 1.0)
+    assert precision_recall(x, x + 1000) == (0.0, 0.0)
+
+
+def test_half_of_the_modes_and_half_of_the_samples():
+    """Two far clusters. Made from one of them alone: all precise, half recalled; and the other way round."""
+    cluster = random(30, 4)
+    both = torch.cat([cluster, cluster + 1000])
+    assert precision_recall(both, cluster) == (1.0, 0.5)
+    assert precision_recall(cluster, both) == (0.5, 1.0)
+
+
+def test_balls_on_a_line():
+    """Points 0, 1, ..., 9 and k = 1: every ball has radius 1, the manifold is the interval from -1 to 10."""
+    line = torch.arange(10.0).view(-1, 1)
+    made = torch.tensor([-1.01, -1.0, -0.5, 4.5, 10.0, 10.01, 12.0, 13.0]).view(-1, 1)
+    assert precision_recall(line, made, k=1).precision == 4 / 8
+    # the other way round, the ball of 4.5 alone reaches as far as -0.5, and so covers 0 to 9
+    assert precision_recall(line, made, k=1).recall == 1.0
+    assert precision_recall(line, made[:2], k=1).recall == 0.0
+
+
+def test_precision_and_recall_far_from_the_origin():
+    """Features with a large mean: distances must not drown in it."""
+    real, made = random(60, 16), random(60, 16, seed=1)
+    near = precision_recall(real, made)
+    assert precision_recall((real + 1000).float(), (made + 1000).float()) == near
+
+
+# ---- between pictures
+
+
+def test_psnr_in_closed_form():
+    truth = torch.rand(3, 1, 8, 8) * 2 - 1
+    assert psnr(truth + 0.2, truth) == pytest.approx(20.0, abs=1e-4)  # 10 log10(4 / 0.04)
+    assert psnr(-torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4)) == pytest.approx(0.0, abs=1e-6)
+    assert psnr(truth, truth) == math.inf
+    noise = torch.randn_like(truth)
+    assert psnr(truth + noise, truth) == pytest.approx(10 * math.log10(4 / noise.square().mean()), abs=1e-4)
+
+
+def test_pca_error_is_the_sum_of_the_discarded_eigenvalues():
+    x = (random(200, 25) @ random(25, 25, seed=1)).float().view(200, 1, 5, 5) + 0.3
+    eigenvalues = np.linalg.eigvalsh(np.cov(x.flatten(1).double().numpy().T, bias=True))  # ascending
+    for k in (1, 5, 24):
+        expected = eigenvalues[: 25 - k].sum() / 25
+        assert evaluate.pca_error(x, x, k) == pytest.approx(expected, rel=1e-3)
+    assert evaluate.pca_error(x, x, 25) == pytest.approx(0, abs=1e-4)
+
+
+def test_pca_error_of_new_pictures_uses_the_training_directions():
+    train, x = random(100, 9).float().view(-1, 1, 3, 3), random(40, 9, seed=1).float().view(-1, 1, 3, 3)
+    mean = train.flatten(1).mean(0)
+    _, _, directions = torch.linalg.svd(train.flatten(1) - mean, full_matrices=False)
+    kept = directions[:4]
+    flat = x.flatten(1) - mean
+    expected = (flat - flat @ kept.T @ kept).square().mean().item()
+    assert evaluate.pca_error(train, x, 4) == pytest.approx(expected, rel=1e-4)
+
+
+def test_filters_work_on_each_picture_alone():
+    x = torch.rand(3, 2, 9, 9)
+    for made, single in (
+        (evaluate.median(x, 3), lambda p: ndimage.median_filter(p, 3, mode="nearest")),
+        (evaluate.smooth(x, 0.75), lambda p: ndimage.gaussian_filter(p, 0.75, mode="nearest")),
+    ):
+        for i in range(3):
+            for c in range(2):
+                assert np.allclose(made[i, c], single(x[i, c].numpy()), atol=1e-6)
+    assert torch.equal(evaluate.median(x, 1), x)
+    assert torch.equal(evaluate.smooth(x, 0), x)
+
+
+def test_embedding_is_the_same_in_batches():
+    torch.manual_seed(0)
+    net = FeatureNet(widths=(4, 8, 8)).eval()
+    x = torch.rand(11, 1, 8, 8)
+    features = embed(net, x, batch=4)
+    assert features.shape == (11, 128)
+    assert not features.requires_grad
+    assert torch.allclose(features, net(x), atol=1e-5)
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize("measure", ["frechet", "precision"])
+def test_bad_sets_are_named(measure):
+    def call(real, made):
+        return (
+            precision_recall(real, made)
+            if measure == "precision"
+            else frechet_distance(real, made, Pixels(3))
+        )
+
+    good = random(10, 3).float()
+    bad = good.clone()
+    bad[4, 1] = float("nan")
+    with pytest.raises(ValueError, match="The made set holds NaN"):
+        call(good, bad)
+    with pytest.raises(ValueError, match="The real set holds NaN"):
+        call(bad, good)
+    with pytest.raises(ValueError, match=r"The real set has 1 samples, this measure needs at least \d"):
+        call(good[:1], good)
+    with pytest.raises(ValueError, match=r"differ in shape: \(3,\) and \(2,\)"):
+        call(good, good[:, :2])
+
+
+def test_more_neighbours_than_samples():
+    with pytest.raises(ValueError, match="The made set has 3 samples, this measure needs at least 4"):
+        precision_recall(random(10, 2), random(3, 2))
