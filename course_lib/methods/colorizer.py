@@ -10,8 +10,8 @@ picture is the input and the target at once, so every colour picture is a free t
 
 Why only a few greys, as in print or on an e-reader: a flat-coloured drawing uses a small palette, and with
 256 greys nearly every colour of it has a grey of its own, so that t alone solves the task. With 4 greys many
-colours share one, and the network has to look at what is drawn. Left out: the paper's classification over quantised
-colours, which keeps rare colours from being averaged away.
+colours share one, and the network has to look at what is drawn. Left out: the paper's classification over
+quantised colours, which keeps rare colours from being averaged away.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def colour_table(x: Tensor, levels: int = 4) -> Tensor:
     Greys that never occur stay grey.
     """
     index = level(luma(x), levels).flatten()
-    colours = x.permute(0, 2, 3, 1).reshape(-1, 3)
-    total = torch.zeros(levels, 3).index_add_(0, index, colours)
+    colours = x.permute(0, 2, 3, 1).reshape(-1, 3).double()  # float32 sums of a million are off by 1 %
+    total = colours.new_zeros(levels, 3).index_add_(0, index, colours)
     count = torch.bincount(index, minlength=levels).unsqueeze(1)
-    return torch.where(count > 0, total / count.clamp(min=1), _greys(levels))
+    return torch.where(count > 0, total / count.clamp(min=1), _greys(levels).to(total)).to(x.dtype)
 
 
 def look_up(table: Tensor, grey: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class Colorizer(nn.Module):
         return self
 
     def forward(self, line: Tensor, grey: Tensor) -> Tensor:
-        """line and grey (B, 1, H, W) in [-1, 1] -> colour (B, 3, H, W); `grey` is rounded to `levels` greys."""
+        """line and grey (B, 1, H, W) in [-1, 1] -> colour (B, 3, H, W). `grey` is rounded to `levels`."""
         guess = look_up(self.table, grey)
         return guess + self.net(torch.cat([line, coarse(grey, self.levels), guess], 1))
 
