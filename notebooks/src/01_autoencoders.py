@@ -267,8 +267,8 @@ ae32_live = run.model.cpu()
 print(run)
 
 # %% [markdown]
-# `ae32_fashion` is a bigger one that we trained for longer, and on all 58,000 training pictures of the original
-# data set, of which this course carries 18,000. Its recipe is in `course_lib/recipes.py`, and
+# `ae32_fashion` is a bigger one that we trained for longer, and on all 58,000 training pictures of the
+# original data set, of which this course carries 18,000. Its recipe is in `course_lib/recipes.py`, and
 # `course train ae32_fashion` repeats it. Compare all three on the test pictures:
 
 # %%
@@ -666,8 +666,8 @@ viz.rows(
 # Damage can also be the loss of colour. OpenMoji drawings exist as black lines and in colour; from the colour
 # picture we compute its grey version and ask for the colours back.
 #
-# Before training a network, **try the answer that needs no network**: a table that gives each grey its average
-# colour in the training data.
+# Before training a network, **try the answer that needs no network**: a table that gives each grey its
+# average colour in the training data.
 
 # %%
 drawings, drawings_test = data.openmoji("train"), data.openmoji("test")
@@ -684,15 +684,17 @@ viz.rows(
         "their table ": look_up(tables[4], few),
     },
     scale=1.1,
-    alt="Ten drawings in colour, in 256 greys, coloured by the table of these greys, which is nearly perfect, in "
-    "four greys, and coloured by the table of four greys, which gives dull brown and yellow everywhere.",
+    alt="Ten drawings in colour, in 256 greys, coloured by the table of these greys, which is nearly "
+    "perfect, in four greys, and coloured by the table of four greys, which gives dull brown and "
+    "yellow everywhere.",
 )
 
 # %% [markdown]
-# With 256 greys the table is nearly perfect: these drawings use a small palette, and almost every colour in it
-# has a grey of its own. A network would have nothing to learn, and a good score would prove nothing. With **four
-# greys**, as on an e-reader, many colours share one grey: now one must look at *what is drawn*. That is the task
-# of `course_lib/methods/colorizer.py`. It starts from the table's answer and learns what to change.
+# With 256 greys the table is nearly perfect: these drawings use a small palette, and almost every colour in
+# it has a grey of its own. A network would have nothing to learn, and a good score would prove nothing.
+# With **four greys**, as on an e-reader, many colours share one grey: now one must look at *what is drawn*.
+# That is the task of `course_lib/methods/colorizer.py`. It starts from the table's answer and learns what
+# to change.
 
 # %% tags=["training"]
 torch.manual_seed(0)
@@ -719,13 +721,14 @@ with torch.no_grad():
 viz.rows(
     coloured,
     scale=1.1,
-    alt="Ten drawings in four greys, coloured by the network trained here, by the bundled network, and in truth.",
+    alt="Ten drawings in four greys, coloured by the network trained here, by the bundled network, and in"
+    " truth.",
 )
 
 # %% [markdown]
-# Faces turn yellow and skies blue because the network has learnt what such shapes usually are. Some answers cannot
-# be known: nothing in the drawing says which colour a glove or a dress has. There the network names the most
-# usual colour, or a compromise.
+# Faces turn yellow and skies blue because the network has learnt what such shapes usually are. Some answers
+# cannot be known: nothing in the drawing says which colour a glove or a dress has. There the network names
+# the most usual colour, or a compromise.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Can it invent?
