@@ -1,9 +1,11 @@
 """Every exercise of every notebook: right answers pass, and each typical wrong one gets its own diagnosis.
 
 `WRONG` holds answers as a student would type them, written apart from the tables inside the checks. An
-answer is the text of a cell; the last function or class in it, or the name `answer`, is handed in.
+answer is the text of a cell; the last function or class in it, or the name `answer`, is handed in. Those of
+notebook 01 and later stand in files of their own, `test_exercises_*.py`.
 """
 
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -105,9 +107,19 @@ def test_each_mistake_in_a_table_gets_its_sentence(id, name, number):
         rejected(EXERCISES[id], *prop.mistakes[number], seed)
 
 
+@pytest.fixture(scope="module")
+def typed_wrong():
+    """`WRONG` of this file and of every `test_exercises_*.py`; imported late, since those import this one."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("test_exercises*.py")):
+        for id, pairs in importlib.import_module(path.stem).WRONG.items():
+            found.setdefault(id, []).extend(pairs)
+    return found
+
+
 @pytest.mark.parametrize("id", EXERCISES)
-def test_enough_wrong_answers_with_different_diagnoses(id):
-    pairs = WRONG.get(id, [])
+def test_enough_wrong_answers_with_different_diagnoses(id, typed_wrong):
+    pairs = typed_wrong.get(id, [])
     assert len({sentence for _, sentence in pairs}) >= 4, f"exercise {id} needs four typed wrong answers"
 
 
