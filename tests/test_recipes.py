@@ -1,0 +1,255 @@
+"""Every recipe builds, trains, publishes and is found by name; the scores mean what they say."""
+
+import inspect
+import json
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from helpers import library_methods
+from sklearn.decomposition import PCA
+from torch import nn
+
+from course_lib import data, evaluate, recipes, zoo
+from course_lib.errors import CourseError
+from course_lib.fit import fit
+from course_lib.methods.autoencoder import LinearAutoencoder
+from course_lib.methods.colorizer import Colorizer, colour_table, luma
+from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder
+
+original = {name: getattr(data, name) for name in ("fashion", "openmoji", "people")}
+
+
+@cache
+def first(name, split):
+    """The first 120 entries of a split."""
+    return original[name](split).subset(slice(0, 120))
+
+
+every_recipe = pytest.mark.parametrize("name", recipes.names())
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The real data sets, the first 120 entries of each split, and nothing that is not bundled."""
+    for name in original:
+        monkeypatch.setattr(data, name, lambda split="train", name=name, **options: first(name, split))
+
+
+# ---- recipes
+
+
+def test_there_are_the_recipes_that_the_course_names():
+    promised = {"ae32_fashion", "ae2_fashion", "denoiser_fashion", "colorizer_openmoji"}
+    assert promised | {"fashion_features", "people_features"} <= set(recipes.names())
+    assert all(name.count("_") >= 1 for name in recipes.names())  # METHOD_DATA
+
+
+@every_recipe
+def test_recipe_trains_is_scored_and_its_weights_come_back(name, small, tmp_path):
+    plan = recipes.find(name)(3)
+    assert plan.method in library_methods()
+    assert plan.steps == 3
+    assert plan.fit.keys() <= inspect.signature(fit).parameters.keys()
+    method = recipes.build(plan)
+    run = fit(method, plan.data(), steps=3, device="cpu", progress=False, **plan.fit | {"batch": 8})
+    assert run.step == 3
+    zoo.save(tmp_path / "a.safetensors", run.model, plan.kwargs, recipe=name, step=3, data=plan.about)
+    loaded = zoo.read(tmp_path / "a.safetensors")
+    for split in ("validation", "test"):
+        scores = plan.evaluate(loaded, split)
+        assert scores
+        assert all(isinstance(v, float) and math.isfinite(v) for v in scores.values())
+    card = recipes.card(name, plan, scores)
+    for part in (name, plan.about, plan.limits, plan.licence, "3 steps", *scores):
+        assert part in card
+    assert "minutes" in card  # what it costs
+    assert json.loads(zoo.describe(tmp_path / "a.safetensors")["kwargs"]).keys() == plan.kwargs.keys()
+
+
+@every_recipe
+def test_learning_rate_of_a_recipe_ends_at_zero_with_its_last_step(name, small):
+    for steps in (100, recipes.find(name)().steps):
+        lr = recipes.find(name)(steps).fit["lr"]
+        assert lr(steps) == pytest.approx(0, abs=1e-9)
+        assert lr(steps - 1) < 0.01
+        assert max(lr(step) for step in range(0, steps, 7)) > 0.5
+
+
+def test_a_recipe_prepares_its_method_with_training_data_only(small):
+    plan = recipes.colorizer_openmoji()
+    expected = colour_table(data.to_floats(data.openmoji("train").colour), 4)
+    assert torch.equal(recipes.build(plan).table, expected)
+    assert not torch.equal(expected, Colorizer(levels=4).table)
+
+
+def test_weights_depend_on_the_global_seed_alone(small):
+    states = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        states.append(recipes.build(recipes.ae2_fashion()).encoder.state_dict())
+    first, again, other = (torch.cat([v.flatten().float() for v in state.values()]) for state in states)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("ae32_fasion", "ae32_fashion"),
+        ("people", "people_features"),
+        ("denoise", "denoiser_fashion"),
+        ("", ""),
+    ],
+)
+def test_unknown_recipe_suggests_the_nearest(given, nearest):
+    with pytest.raises(CourseError, match=f'no recipe "{given}". Did you mean "{nearest}') as caught:
+        recipes.find(given)
+    assert all(name in str(caught.value) for name in recipes.names())
+
+
+def test_only_recipes_are_recipes():
+    for name in ("build", "card", "names", "find", "Recipe", "warmup_cosine"):
+        assert name not in recipes.names()
+        with pytest.raises(CourseError):
+            recipes.find(name)
+
+
+# ---- scores
+
+
+def test_reconstruction_of_a_model_that_is_pca_is_that_of_pca(small):
+    train = data.fashion("train").floats.flatten(1).numpy()
+    pca = PCA(5).fit(train)
+    model = LinearAutoencoder(latent=5)
+    directions, mean = torch.from_numpy(pca.components_).float(), torch.from_numpy(pca.mean_).float()
+    model.encoder[1].weight.data, model.encoder[1].bias.data = directions, -directions @ mean
+    model.decoder[0].weight.data, model.decoder[0].bias.data = directions.T, mean
+    scores = evaluate.reconstruction(model)
+    assert scores["ratio to PCA"] == pytest.approx(1.0, rel=1e-3)
+    x = data.fashion("test").floats.flatten(1).numpy()
+    expected = np.square(pca.inverse_transform(pca.transform(x)) - x).mean()
+    assert scores["PCA's squared error"] == pytest.approx(expected, rel=1e-3)
+
+
+class Copies(DenoisingAutoencoder):
+    """Repairs nothing: what goes in comes out."""
+
+    def forward(self, x):
+        return x
+
+
+def test_denoising_of_a_model_that_does_nothing_is_the_damage(small):
+    scores = evaluate.denoising(Copies(), "validation")
+    for kind in ("gaussian", "salt and pepper"):
+        assert scores[f"{kind}, autoencoder"] == scores[f"{kind}, damaged"]
+        filters = [v for k, v in scores.items() if k.startswith(kind) and "filter" in k]
+        assert len(filters) == 2
+        assert min(filters) > scores[f"{kind}, damaged"]  # any filter of a good size beats doing nothing
+    assert scores["gaussian, damaged"] == pytest.approx(10 * math.log10(4 / 0.25), abs=0.1)  # sigma 1/2
+    assert scores["missing square, autoencoder"] == scores["missing square, left grey"]
+    assert scores == evaluate.denoising(Copies(), "validation")  # the same damage every time
+
+
+def test_filters_are_chosen_on_validation_pictures(small, monkeypatch):
+    """The test pictures must not decide: their filter is the one that is best on the validation pictures."""
+    tried = {}
+
+    def choice(x, size):
+        tried.setdefault(len(x), []).append(size)
+        return x / size
+
+    monkeypatch.setattr(evaluate, "median", choice)
+    fashion = data.fashion
+    monkeypatch.setattr(
+        data, "fashion", lambda split: fashion(split).subset(slice(0, 50 if split == "test" else 60))
+    )
+    evaluate.denoising(Copies(), "test")
+    assert tried[60] == [1, 3, 5, 7] * 2
+    assert len(tried[50]) == 2
+
+
+class Knows(Colorizer):
+    """Answers with the truth, which it was given."""
+
+    def forward(self, line, grey):
+        return self.truth
+
+
+def test_colour_error_of_the_truth_is_zero_and_that_of_grey_is_its_distance(small):
+    net = Knows().fit_table(data.to_floats(data.openmoji("train").colour))
+    pairs = data.openmoji("test")
+    net.truth = pairs[slice(None)][1]
+    scores = evaluate.colour(net)
+    assert scores["network, 4 greys"] == 0
+    channels = pairs.colour.numpy().astype(int)
+    coloured = channels.max(1) - channels.min(1) > 30
+    distance = np.abs(luma(net.truth).numpy() - net.truth.numpy()).mean(1)[coloured].mean() * 127.5
+    assert scores["left grey"] == pytest.approx(distance, rel=1e-4)
+    assert scores["look-up table, 256 greys"] < scores["look-up table, 4 greys"]
+
+
+class Careful(nn.Module):
+    """Reconstructs well what is brighter than a threshold."""
+
+    def forward(self, x):
+        bright = x.mean((1, 2, 3), keepdim=True) > 0
+        return torch.where(bright, x, torch.zeros_like(x))
+
+
+def test_outlier_auc_of_perfect_wrong_and_blind_scores(monkeypatch):
+    y = torch.arange(40) % 10
+    for odd, expected in ((3, 1.0), (None, 0.5)):
+        x = torch.full((40, 1, 4, 4), 255, dtype=torch.uint8)
+        x[y == odd if odd is not None else y >= 0] = 0
+        monkeypatch.setattr(data, "fashion", lambda split, x=x: data.Images(x, y))
+        assert evaluate.outlier_auc(Careful(), 3) == expected
+    x = torch.zeros(40, 1, 4, 4, dtype=torch.uint8)
+    x[y == 3] = 255  # the held-out class is the only one copied well
+    monkeypatch.setattr(data, "fashion", lambda split: data.Images(x, y))
+    assert evaluate.outlier_auc(Careful(), 3) == 0.0
+
+
+def test_people_labels_are_the_four_columns(small):
+    people = data.people("train")
+    labels = evaluate.people_labels(people)
+    for k, head in enumerate(evaluate.PEOPLE_HEADS):
+        assert torch.equal(labels[:, k], getattr(people, head))
+    assert labels.max(0).values.tolist() <= [1, 5, 2, len(people.roles) - 1]
+
+
+class Tells(nn.Module):
+    """A feature network that reads the answers; `wrong` heads are always off by one."""
+
+    def __init__(self, wrong=()):
+        super().__init__()
+        self.wrong = wrong
+
+    def logits(self, x):
+        labels = evaluate.people_labels(self.people)
+        return tuple(
+            nn.functional.one_hot((labels[:, k] + (k in self.wrong)) % size, size).float()
+            for k, size in enumerate((2, 6, 3, len(self.people.roles)))
+        )
+
+
+def test_words_are_scored_head_by_head(small, monkeypatch):
+    net = Tells(wrong=(1,))
+    load = data.people
+
+    def remember(split):
+        net.people = load(split)
+        return net.people
+
+    monkeypatch.setattr(data, "people", remember)
+    scores = evaluate.people_words(net)
+    assert {k: v for k, v in scores.items() if v != 1.0} == {
+        "tone, new concepts": 0.0,
+        "tone, held-out combinations": 0.0,
+    }
+    assert set(scores) == {
+        *(f"{head}, new concepts" for head in ("style", "tone", "gender")),
+        *(f"{head}, held-out combinations" for head in ("style", "tone", "gender", "role")),
+    }
