@@ -14,6 +14,7 @@ or to one or two sentences on the likely mistake.
 from __future__ import annotations
 
 import builtins
+import importlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -140,6 +141,9 @@ class Exercise:
     def __call__(self, answer: Answer, *, seed: int | None = None, limit: float = 15.0) -> Result:
         """Check `answer` on inputs made from `seed` (default: a new one each time) in `limit` seconds."""
         start = secrets.randbits(40) if seed is None else seed
+        # torch loads this with its first optimizer or meta tensor. That takes more than a second: it must not
+        # count as the student's time, and stopping it half-way would break torch until the kernel restarts.
+        importlib.import_module("torch._dynamo")
         outcome = guarded(lambda: self._judge(answer, start), limit)
         return self._result(outcome, limit)
 

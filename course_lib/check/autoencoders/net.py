@@ -1,14 +1,8 @@
-"""What these checks are run on: a small untrained autoencoder, and random pictures.
-
-`torch._dynamo` is imported because torch does so with its first optimizer and its first meta tensor, which
-takes seconds on a busy machine. Inside a check those would count as the student's, and a check that is
-stopped meanwhile would leave the module half loaded until the kernel is restarted.
-"""
+"""What these checks are run on: a small untrained autoencoder, and random pictures."""
 
 from __future__ import annotations
 
 import torch
-import torch._dynamo  # noqa: F401
 from torch import Tensor, nn
 from torch.nn import functional as F
 
