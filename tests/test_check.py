@@ -385,6 +385,14 @@ def test_fresh_noise_finds_a_seed_set_once():
     assert exercise(fresh_noise(), reference=own_seed)(own_seed).passed
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+def test_a_result_in_another_type_has_the_same_gradient(dtype):
+    flows = exercise(gradient_flows())
+    for seed in range(4):
+        assert flows(lambda x: (x**2).mean(dim=1).to(dtype), seed=seed).passed
+        told(lambda x: (x * x.detach()).mean(dim=1).to(dtype), "gradient for argument 1", of=flows, seed=seed)
+
+
 def test_shape_explains_known_wrong_shapes():
     free = exercise(shape({(4, 3): "Average over dimension 1."}))
     told(lambda x: torch.rand(4, 3), "(4, 3)", "(4,)", "Average over dimension 1.", of=free)

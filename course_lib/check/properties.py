@@ -260,5 +260,8 @@ def _map(args: tuple, change: Callable[[Tensor], Tensor]) -> tuple:
 
 
 def _weights(x: Tensor, t: Trial) -> Tensor:
-    """Random weights for a sum over outputs: with plain sums some wrong gradients cancel."""
-    return torch.rand(x.shape, generator=t.generator(), dtype=x.dtype).to(x.device)
+    """Random weights for a sum over outputs: with plain sums some wrong gradients cancel.
+
+    Drawn in float32 for every x: the same seed gives other numbers in float64.
+    """
+    return torch.rand(x.shape, generator=t.generator(), dtype=torch.float32).to(x)
