@@ -158,6 +158,33 @@ def test_a_class_with_an_empty_method_is_not_attempted():
     told(nn.Linear(3, 3), "class itself", of=modules)
 
 
+def total(x):
+    raise NotImplementedError
+
+
+def calls_a_stub(x):
+    return total(x) / x.shape[1]
+
+
+def calls_a_stub_in_a_comprehension(x):
+    return torch.stack([total(row) for row in x])
+
+
+@pytest.mark.parametrize(
+    "answer", [calls_a_stub, calls_a_stub_in_a_comprehension, lambda x: total(x) / x.shape[1]]
+)
+def test_the_stub_that_an_answer_calls_is_named(answer):
+    result = told(answer, "calls `total`, which has no answer yet", status="not attempted")
+    assert "no answer here" not in result.message
+
+
+def test_a_stub_that_stops_inside_a_generator_is_not_told_that_it_calls_itself():
+    def stops(x):
+        return list((row for row in x).throw(NotImplementedError()))
+
+    told(stops, "no answer here", status="not attempted")
+
+
 def test_an_error_of_torch_is_not_taken_for_a_stub():
     def no_forward(x):
         return nn.Module()(x)

@@ -112,12 +112,16 @@ def refuse_other_kinds(answer: Value, reference: Value) -> None:
         )
 
 
+def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The lines that stand in the student's own code, from the function that was called to the deepest."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, "<frozen"))]
+
+
 def _own_frame(error: BaseException) -> traceback.FrameSummary | None:
     """The deepest line that stands in the student's own code, if any."""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((*LIBRARIES, "<frozen")):
-            return frame
-    return None
+    frames = _own_frames(error)
+    return frames[-1] if frames else None
 
 
 def _said(error: BaseException) -> str:
@@ -133,12 +137,23 @@ def _source_line(frame: traceback.FrameSummary) -> str:
     return linecache.getline(frame.filename, frame.lineno or 0).strip()
 
 
+def _nothing_yet(frames: list[traceback.FrameSummary]) -> str:
+    """What to say of a stub: an answer may be written and only call another function that is not."""
+    names = [frame.name for frame in frames if not frame.name.startswith("<")]  # not <lambda>, not <genexpr>
+    if not names or names[-1] == frames[0].name:
+        return NOTHING_YET
+    return (
+        f"Your code calls `{names[-1]}`, which has no answer yet. Write that, run its cell, then run this "
+        "check again."
+    )
+
+
 def unfinished(error: BaseException) -> str | None:
     """A sentence if `error` comes from a stub that is not filled in (or not completely), else None."""
     frame, text = _own_frame(error), _said(error)
     if isinstance(error, NotImplementedError):  # torch raises it as well, for its own reasons, with a message
         if not text or (frame is not None and "NotImplementedError" in _source_line(frame)):
-            return NOTHING_YET
+            return _nothing_yet(_own_frames(error))
     if isinstance(error, TypeError | AttributeError) and "ellipsis" in text.lower():
         where = f" in line {frame.lineno}" if frame else ""
         return f"There is still a `...` in your code, used{where}. Replace it, run the cell, check again."
