@@ -133,7 +133,7 @@ def sample(
         raise CourseError(f"--out must end in .npy or .png, got {out}.")
     model = zoo.load(name)
     if not isinstance(model, CanSample):
-        raise CourseError(f"{name} is a {type(model).__name__}, which has no way to make new pictures.")
+        raise CourseError(f"{name} holds the class {type(model).__name__}, which cannot make new pictures.")
     for step in model.sample(n, generator=torch.Generator().manual_seed(seed)):
         x = step.x
     try:
