@@ -276,8 +276,9 @@ def too_many_arguments(x, y):
         (forgets_return, ("forgets_return", "`return` missing")),
         (too_many_arguments, ("too_many_arguments(x, y)", "missing a required argument: 'y'")),
         (many_lines, ("Sum for mean.",)),
-        (lambda x: (x**2).mean(dim=1).numpy(), ("ndarray", "Stay in torch")),
-        (lambda x: (x**2).mean().item(), ("float", "Leave out `.item()`")),
+        (lambda x: (x**2).mean(dim=1).numpy(), ("return an ndarray,", "Stay in torch")),
+        (lambda x: 3, ("return an int,", "Leave out `.item()` or `int(...)`")),
+        (lambda x: (x**2).mean().item(), ("return a float,", "Leave out `.item()`")),
         (lambda x: ((x**2).mean(dim=1),), ("tuple", "comma")),
         (lambda x: x[7], ("IndexError", "in line")),
         (lambda x: x @ x, ("RuntimeError", "number of features")),
@@ -289,7 +290,8 @@ def too_many_arguments(x, y):
         (lambda x: (x * x.detach()).mean(dim=1), ("gradient for argument 1 is not",)),
         (lambda x: (x.float() ** 2).mean(dim=1), ("float64", "float32")),
         (lambda x: (x**2 + torch.zeros(x.shape)).mean(dim=1), ("mixes devices",)),
-        (3.0, ("function itself", "float")),
+        (3.0, ("function itself", "a float")),
+        (3, ("its result, an int.",)),
         (torch.zeros(4), ("function itself", "Tensor")),
         (nn.Linear, ("class",)),
         ("text", ("str",)),
@@ -443,6 +445,7 @@ def test_same_and_difference_look_inside():
     assert not same("a", "b", 0, 0)
     assert same(np.float32(2), 2, 0, 0)
     assert difference((a, b), (a, a)) == ("Part 2 of what you return: At [1, 2] you have 5, it should be 1.")
+    assert difference("text", a) == "You return a str, it should be a Tensor."
     assert "you return one Tensor" in difference(a, (a, a))
     assert "you return 1" in difference((a,), (a, a))
     assert difference(torch.tensor(0.5), torch.tensor(0.0)) == "You get 0.5, it should be 0."

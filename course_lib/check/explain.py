@@ -20,6 +20,7 @@ __all__ = [
     "NotAttempted",
     "TimeLimit",
     "exception",
+    "kind_of",
     "refuse_other_kinds",
     "unfinished",
     "watched",
@@ -93,13 +94,20 @@ def watched(function: FunctionType, may_return_none: bool) -> Callable[..., Valu
     return call
 
 
+def kind_of(value: Value) -> str:
+    """The name of the value's type with its article, as it is spoken: "a float", "an int", "an ndarray"."""
+    name = type(value).__name__
+    spoken_with_a_vowel = name[0] in "aeioAEIO" or name.startswith("nd")  # not u: "a uint8"
+    return f"{'an' if spoken_with_a_vowel else 'a'} {name}"
+
+
 def refuse_other_kinds(answer: Value, reference: Value) -> None:
     """Say so if `answer` is no answer yet, or a value where a function or a class is wanted."""
     if answer is None or answer is ...:
         raise NotAttempted(NOTHING_YET)
-    kind = type(answer).__name__
+    kind = kind_of(answer)
     if isinstance(reference, type) and not isinstance(answer, type):
-        raise Complaint(f"Give the check your class itself, without brackets; this is a {kind}.")
+        raise Complaint(f"Give the check your class itself, without brackets; this is {kind}.")
     if isinstance(answer, type):
         if not isinstance(reference, type):
             raise Complaint("This is a class; the check needs what the exercise asks for.")
@@ -107,9 +115,7 @@ def refuse_other_kinds(answer: Value, reference: Value) -> None:
         if any(_is_stub(f.__code__) for f in own):
             raise NotAttempted(NOTHING_YET)
     if callable(reference) and not callable(answer):
-        raise Complaint(
-            f"Give the check your function itself, without brackets; this is its result, a {kind}."
-        )
+        raise Complaint(f"Give the check your function itself, without brackets; this is its result, {kind}.")
 
 
 def _own_frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from course_lib.check import explain
 from course_lib.check.core import Answer, Mistakes, Property, Trial, Value
 
 
@@ -198,7 +199,7 @@ def difference(yours: Value, right: Value) -> str:
                 return f"Part {number} of what you return: {difference(a, b)}"
     x, y = _numbers(yours), _numbers(right)
     if x is None or y is None:
-        return f"You return a {type(yours).__name__}, it should be a {type(right).__name__}."
+        return f"You return {explain.kind_of(yours)}, it should be {explain.kind_of(right)}."
     if x.shape != y.shape:
         return f"Your result has shape {tuple(x.shape)}, it should be {tuple(y.shape)}."
     if not torch.isfinite(x).all() and torch.isfinite(y).all():
@@ -224,7 +225,7 @@ def not_a_tensor(value: Value) -> str | None:
         "generator": " Is there a `yield` where a `return` should be?",
         "tuple": " Is there a comma at the end of the `return` line, or one thing too many?",
     }
-    return f"You return a {type(value).__name__}, it should be a tensor.{why.get(type(value).__name__, '')}"
+    return f"You return {explain.kind_of(value)}, it should be a tensor.{why.get(type(value).__name__, '')}"
 
 
 def _numbers(value: Value) -> Tensor | None:
