@@ -323,11 +323,12 @@ def test_broken_sampler_is_found_out(cls):
         check_sampler(tiny(cls)[0])
 
 
-def test_two_ranks_stay_equal_and_do_what_one_process_does(tmp_path):
+def test_two_ranks_without_jupyter_stay_equal_and_do_what_one_process_does(tmp_path):
     """One launch for all methods: see two_ranks.py for what each rank does."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     finished = python(*launch, "tests/two_ranks.py", str(tmp_path))
     assert finished.returncode == 0, finished.stderr[-3000:]
+    assert finished.stderr.count("0/6 [") == 1  # one bar, that of rank 0
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     assert (first.pop("rank"), second.pop("rank")) == (0, 1)
     assert first.keys() == {*(c.__name__ for c in METHODS), "resumed", "stopped"}

@@ -1,14 +1,13 @@
 """The arithmetic of the training loop: what is updated when, by how much, and on which samples."""
 
 import math
-import os
 import signal
 import threading
 from functools import partial
 
 import pytest
 import torch
-from helpers import DetachedGan, Gan, Rows, everything, points, python, same, tiny
+from helpers import DetachedGan, Gan, Rows, everything, points, same, tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -397,21 +396,3 @@ def test_trains_on_a_gpu():
     losses = [value for _, value in run.history["loss/ae"]]
     assert next(run.model.parameters()).is_cuda
     assert losses[-1] < losses[0] / 3
-
-
-WITHOUT_JUPYTER = """
-import sys
-names = "IPython ipywidgets jupyter jupyter_core jupyterlab anywidget ipykernel traitlets nbformat notebook"
-sys.modules.update(dict.fromkeys(names.split()))
-from course_lib.fit import fit
-from course_lib.methods.autoencoder import Autoencoder
-method, x = Autoencoder.tiny()
-print(fit(method, x, steps=3, batch=8, device="cpu"))
-"""
-
-
-def test_trains_where_there_is_no_jupyter():
-    finished = python("-c", WITHOUT_JUPYTER, env=os.environ | {"TQDM_MININTERVAL": "0"})
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.startswith("trained to step 3")
-    assert "images/s" in finished.stderr  # the bar of a terminal

@@ -1,8 +1,15 @@
-"""What each of two processes does for test_contract.py; torchrun starts it, with a folder for its results."""
+# ruff: noqa: E402
+"""What each of two processes does for test_contract.py; torchrun starts it, with a folder for its results.
+
+As on many a machine with GPUs, there is no Jupyter.
+"""
 
 import signal
 import sys
 from pathlib import Path
+
+JUPYTER = "IPython ipywidgets jupyter jupyter_core jupyterlab anywidget ipykernel traitlets nbformat notebook"
+sys.modules.update(dict.fromkeys(JUPYTER.split()))  # importing any of these is now an error
 
 import torch
 from helpers import METHODS, Gan, everything, tiny
@@ -30,5 +37,5 @@ def interrupt(step, logs):
 results = {cls.__name__: everything(train(cls)) for cls in METHODS}
 train(Gan, steps=3, checkpoint=folder / "gan.pt")
 results["resumed"] = everything(train(Gan, checkpoint=folder / "gan.pt", resume=True))
-results["stopped"] = train(Gan, hooks=(interrupt,)).step
+results["stopped"] = train(Gan, hooks=(interrupt,), progress=True).step
 torch.save(results | {"rank": rank}, folder / f"rank{rank}.pt")
