@@ -1,8 +1,8 @@
 """The one training loop of the course.
 
-For each loss that a method yields: clear the gradients, backward, average over ranks, check, clip, step.
-Then the moving average, the hooks, the checkpoint. That carries every family of the course, on one device or
-on many (`torchrun` or `fabric run`), and a run that was stopped anywhere goes on bit for bit.
+For each loss that a method yields: clear the gradients, backward, average over ranks, check, clip, step (that
+is `update.py`). Then the moving average, the hooks, the checkpoint. It carries every family of the course, on
+one device or on many (`torchrun` or `fabric run`), and a run that was stopped anywhere goes on bit for bit.
 
 Three rules make the resume exact:
 - which samples a step sees, and the random numbers it draws, depend on (seed, rank, step) alone;
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,15 +34,15 @@ from course_lib.checkpoint import History, RunState
 from course_lib.engine import (
     Precision,
     any_rank,
-    average_over_ranks,
     moving_average,
     one_device,
     same_on_every_rank,
     seed_draws,
     stop_button,
 )
-from course_lib.errors import CourseError, NonFiniteLoss
-from course_lib.method import Batch, Loss, Method
+from course_lib.errors import CourseError
+from course_lib.method import Batch, Method
+from course_lib.update import one_step
 
 Hook = Callable[[int, dict[str, float]], None]
 
@@ -123,46 +123,28 @@ def fit(
     for group in (g for o in opts.values() for g in o.param_groups):
         group.setdefault("initial_lr", group["lr"])
     averages = {name: moving_average(method.get_submodule(name), ema) for name in (maker.ema if ema else ())}
+    settings = dict(seed=seed, batch=batch, accumulate=accumulate, ema=ema, samples=len(data))
     state = RunState(
         parts={
             "method": method,
             **{f"opt.{k}": o for k, o in opts.items()},
             **{f"ema.{k}": a for k, a in averages.items()},
         },
-        about=dict(seed=seed, batch=batch, accumulate=accumulate, ema=ema, samples=len(data)),
+        about={"method": type(method).__name__, "world": fabric.world_size, **settings},
     )
-    state.about |= dict(world=fabric.world_size, method=type(method).__name__)
     path = Path(checkpoint) if checkpoint else None
     start, history = state.open(path, resume, fabric)
 
     block = batch * accumulate * fabric.world_size  # samples of one optimizer step, on all ranks
     began, done, stopped = time.monotonic(), start, False
-    bar = tqdm(
-        total=steps,
-        initial=start,
-        unit="step",
-        disable=not progress or not fabric.is_global_zero,
-        leave=False,
-    )
+    quiet = not (progress and fabric.is_global_zero)
+    bar = tqdm(total=steps, initial=start, unit="step", disable=quiet, leave=False)
     with bar, stop_button() as pressed:
         for step in range(start, steps):
-            index = batch_indices(len(data), seed=seed, start=step * block, count=block)
-            mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
-            number = ((seed * 1_000_003 + step) * 4096 + fabric.global_rank) % 2**63
-            seed_draws(
-                number + 2048, fabric.device
-            )  # for a data set that draws numbers; no rank is that high
-            batches = [data[part] for part in mine.split(batch)]
-            seed_draws(number, fabric.device)
+            batches = _fetch(data, seed, step, batch, accumulate, fabric)
+            seed_draws(_number(seed, step, fabric), fabric.device)
             method.train()
-            factor = lr(step) if lr else 1.0
-            before = [b.clone() for b in method.buffers()]
-            try:
-                logs = _one_step(maker, batches, opts, step, factor, clip, fabric)
-            except NonFiniteLoss:  # a forward pass has put the NaN into the batch statistics
-                for buffer, good in zip(method.buffers(), before, strict=True):
-                    buffer.copy_(good)
-                raise
+            logs = one_step(method, batches, opts, step, lr(step) if lr else 1.0, clip, fabric)
             for name, average in averages.items():
                 average.update_parameters(method.get_submodule(name))
             done = step + 1
@@ -172,7 +154,7 @@ def fit(
                 hook(step, logs)
             if path and done % every == 0 and done < steps:
                 state.save(path, done, history, fabric, forgiving=True)
-            if not bar.disable:
+            if not quiet:
                 bar.set_postfix_str(_bar_text(logs, (done - start) * block, began), refresh=False)
                 bar.update()
             if stopped := any_rank(pressed.is_set(), fabric):
@@ -187,75 +169,19 @@ def fit(
     return Run(method, nets, done, seconds, (done - start) * block, stopped and done < steps, history)
 
 
-def _one_step(
-    method: Method,
-    batches: list[Batch],
-    opts: dict[str, torch.optim.Optimizer],
-    step: int,
-    factor: float,
-    clip: float | None,
-    fabric: Fabric,
-) -> dict[str, float]:
-    """Every loss the method yields at this step, each followed by its update. Returns values to log."""
-    phases = [method.losses(b, step) for b in batches]
-    logs: dict[str, float] = {}
-    while True:
-        losses = [
-            loss for i, phase in enumerate(phases) if (loss := _backward(phase, opts, i, len(phases), fabric))
-        ]
-        if not losses:
-            return logs
-        name = losses[0].opt
-        params = _parameters(opts[name])
-        values = torch.stack([_numbers(loss) for loss in losses]).mean(0)
-        values = average_over_ranks(values, params, fabric)
-        value = values[0]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
-        # one look at the device a loss: it is what makes "the weights are those of the last good step" true
-        if not torch.isfinite(value + norm):
-            raise NonFiniteLoss(_diagnosis(step, name, value, norm, batches, opts[name]))
-        if clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(params, clip, norm)
-        for group in opts[name].param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        opts[name].step()
-        logs |= zip((f"loss/{name}", *losses[0].logs), values.tolist(), strict=True)
+def _fetch(data: Data, seed: int, step: int, batch: int, accumulate: int, fabric: Fabric) -> list[Batch]:
+    """The batches that this rank sees at `step`, one for each backward pass."""
+    block = batch * accumulate * fabric.world_size
+    index = batch_indices(len(data), seed=seed, start=step * block, count=block)
+    mine = index[fabric.global_rank :: fabric.world_size].to(fabric.device)
+    # a data set may draw numbers too: apart from those of the step, for no rank is as high as 2048
+    seed_draws(_number(seed, step, fabric) + 2048, fabric.device)
+    return [data[part] for part in mine.split(batch)]
 
 
-def _numbers(loss: Loss) -> Tensor:
-    """The value of a loss and what else it logs, (1 + number of logs,)."""
-    return torch.stack([v.detach().float() for v in (loss.value, *loss.logs.values())])
-
-
-def _backward(
-    phase: Iterator[Loss], opts: dict[str, torch.optim.Optimizer], i: int, n: int, fabric: Fabric
-) -> Loss | None:
-    """Advance micro-batch `i` of `n` to its next loss and add the gradient of that loss divided by n."""
-    try:
-        with fabric.autocast():
-            loss = next(phase, None)
-    except ValueError as error:
-        if "more than 1 value per channel" in str(error):
-            raise CourseError(
-                "Batch normalisation needs at least 2 samples in a batch: use a larger batch."
-            ) from error
-        raise
-    if loss is None:
-        return None
-    if loss.opt not in opts:
-        raise CourseError(
-            f'The method yielded a loss for "{loss.opt}", but its optimizers are {sorted(opts)}.'
-        )
-    params = _parameters(opts[loss.opt])
-    if i == 0:
-        opts[loss.opt].zero_grad()
-    # only this player's parameters: D's step leaves no gradient in G, nor G's step in D
-    (loss.value / n).backward(inputs=params)
-    return loss
-
-
-def _parameters(opt: torch.optim.Optimizer) -> list[nn.Parameter]:
-    return [p for group in opt.param_groups for p in group["params"] if p.requires_grad]
+def _number(seed: int, step: int, fabric: Fabric) -> int:
+    """The seed of a step on a rank."""
+    return ((seed * 1_000_003 + step) * 4096 + fabric.global_rank) % 2**63
 
 
 @lru_cache(maxsize=4)
@@ -291,21 +217,6 @@ def warmup_cosine(steps: int, *, warmup: int = 50, flat: float = 0.0) -> Callabl
 def _bar_text(logs: dict[str, float], samples: int, began: float) -> str:
     losses = ", ".join(f"{k.removeprefix('loss/')} {v:.4f}" for k, v in logs.items() if k.startswith("loss/"))
     return f"{losses}, {samples / max(1e-9, time.monotonic() - began):,.0f} images/s"
-
-
-def _diagnosis(
-    step: int, name: str, value: Tensor, norm: Tensor, batches: list[Batch], opt: torch.optim.Optimizer
-) -> str:
-    what = f"the loss is {value.item()}" if not torch.isfinite(value) else f"its gradient is {norm.item()}"
-    tensors = [
-        t for b in batches for t in (b if isinstance(b, tuple | list) else (b,)) if isinstance(t, Tensor)
-    ]
-    if not all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point()):
-        cure = "the batch itself holds NaN or infinite values: clean the data"
-    else:
-        rate = opt.param_groups[0]["initial_lr"]
-        cure = f"the likely remedy is a smaller learning rate than {rate:g}, or clip=1.0"
-    return f'Stopped at step {step}: in "{name}" {what}; {cure}. The weights are those before this update.'
 
 
 def _check(data: Data, counts: dict[str, int], ema: float, clip: float | None) -> None:
