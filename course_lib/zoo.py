@@ -81,7 +81,7 @@ def read(path: Path) -> nn.Module:
     model = _class(about["class"], path)
     try:
         built = model(**json.loads(about["kwargs"]))
-        built.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+        built.load_state_dict(tensors)  # halves become floats again
     except Exception as error:  # foreign kwargs fail in many ways, all mean the same
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{path} does not fit {about['class']}: {reason}") from error

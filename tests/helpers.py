@@ -1,6 +1,7 @@
 """What several tests of the core share: finding the methods, small methods of other shapes, comparisons."""
 
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
@@ -83,9 +84,11 @@ def everything(run):
 
 
 def python(*arguments, **settings):
-    """Run Python on arguments in the repository; returns the finished process, its output as text."""
+    """Run Python on arguments in the repository, with these environment variables; returns the finished
+    process, its output as text."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | settings
     return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, **settings
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
     )
 
 

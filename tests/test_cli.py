@@ -1,7 +1,6 @@
 """The `course` command: what it prints and writes. Mistakes get one sentence and exit code 1."""
 
 import importlib.metadata
-import os
 import re
 import shutil
 import subprocess
@@ -362,6 +361,6 @@ def test_help_answers_without_loading_torch():
 
 
 def test_a_mistake_ends_a_real_process_with_one_line():
-    finished = python("-m", "course_lib", "info", env=os.environ | {"COURSE_DATA": "nowhere"})
+    finished = python("-m", "course_lib", "info", COURSE_DATA="nowhere")
     assert finished.returncode == 1
     assert re.fullmatch(r"course: There is no data folder at nowhere[^\n]+\n", finished.stderr)

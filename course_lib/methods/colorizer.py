@@ -60,7 +60,7 @@ def colour_table(x: Tensor, levels: int = 4) -> Tensor:
 
 def look_up(table: Tensor, grey: Tensor) -> Tensor:
     """t(y) at every pixel: table (levels, 3), grey (B, 1, H, W) -> (B, 3, H, W)."""
-    return table[level(grey, len(table)).squeeze(1)].permute(0, 3, 1, 2)
+    return table[level(grey, len(table)).squeeze(1)].permute(0, 3, 1, 2).contiguous()
 
 
 class Colorizer(nn.Module):

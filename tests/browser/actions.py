@@ -66,7 +66,7 @@ def watched(page):
     page.errors, page.outside = [], []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on("request", lambda request: page.outside.append(request.url) if is_outside(request.url) else None)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(120_000)
     return page
 
 
