@@ -38,4 +38,6 @@ results = {cls.__name__: everything(train(cls)) for cls in METHODS}
 train(Gan, steps=3, checkpoint=folder / "gan.pt")
 results["resumed"] = everything(train(Gan, checkpoint=folder / "gan.pt", resume=True))
 results["stopped"] = train(Gan, hooks=(interrupt,), progress=True).step
-torch.save(results | {"rank": rank}, folder / f"rank{rank}.pt")
+drawn = []
+train(Gan, steps=1, hooks=(lambda step, logs: drawn.append(torch.rand(4)),))
+torch.save(results | {"rank": rank, "drawn": drawn}, folder / f"rank{rank}.pt")
