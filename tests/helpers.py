@@ -87,9 +87,14 @@ def python(*arguments, **settings):
     """Run Python on arguments in the repository, with these environment variables; returns the finished
     process, its output as text."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | settings
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
+    command, pipe = [sys.executable, *arguments], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            said, errors = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # not a kill: torchrun has ranks to end
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, said, errors)
 
 
 def mlp(*sizes):
