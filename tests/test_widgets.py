@@ -17,7 +17,7 @@ from course_lib.widgets import strip
 from course_lib.widgets.page import live_html, problem_html, write_page
 from course_lib.widgets.palette import DARK, LIGHT
 from course_lib.widgets.points import box, checked_points
-from course_lib.widgets.sheet import WidgetError, decoded, encode_sheet, to_bytes
+from course_lib.widgets.sheet import WidgetError, checked_images, decoded, encode_sheet, to_bytes
 
 anywidget = pytest.importorskip("anywidget", reason="the widgets need the [lab] extra")
 from course_lib.widgets import LatentPlane, Quiz  # noqa: E402
@@ -71,6 +71,32 @@ def test_a_sheet_is_faithful_to_its_tiles():
     assert (
         np.abs(shown - wanted).mean() < 6
     )  # hard seams between random tiles: far worse than any decoder's sheet
+
+
+def test_images_may_be_tensors_arrays_or_bytes():
+    x = torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16)
+    expected = x.numpy()
+    for images, close in ((x, 0), (x.numpy(), 0), (x.double(), 1e-7), (x.bfloat16(), 4e-3)):
+        assert np.abs(checked_images(images, "x") - expected).max() <= close
+    assert np.abs(checked_images(to_bytes(expected).transpose(0, 3, 1, 2), "x") - expected).max() <= 1 / 255
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ([[1.0]], "x must be a tensor or an array of images (N, C, H, W), but it is a list."),
+        (torch.zeros(3, 28, 28), "its shape is (3, 28, 28)"),
+        (torch.zeros(1, 2, 4, 4), "with C = 1 or 3"),
+        (torch.zeros(0, 1, 4, 4), "x holds no pixel: its shape is (0, 1, 4, 4)."),
+        (torch.zeros(1, 1, 4, 4, dtype=torch.long), "floats in [-1, 1] or uint8, but it is int64"),
+        (torch.full((1, 1, 4, 4), torch.nan), "x gave NaN or infinity in 16 of 16 values"),
+        (torch.full((1, 1, 4, 4), 255.0), "x gave values from 255 to 255"),
+    ],
+)
+def test_images_that_are_none_get_a_sentence(images, said):
+    with pytest.raises(WidgetError) as error:
+        checked_images(images, "x")
+    assert said in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["tensor", "array", "numpy only", "bfloat16", "with gradient"])

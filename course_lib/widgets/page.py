@@ -46,9 +46,9 @@ main {{ max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem; }}
 """
 
 
-def module_source(name: str) -> str:
-    """The ES module of one widget: the shared `base.js`, then `NAME.js`, as one text."""
-    return "\n".join((_HERE / file).read_text(encoding="utf-8") for file in ("base.js", f"{name}.js"))
+def module_source(*names: str) -> str:
+    """The ES module of one widget as one text: the shared `base.js`, then each `NAME.js` in turn."""
+    return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *names))
 
 
 def data_uri(mime: str, data: bytes) -> str:

@@ -73,16 +73,44 @@ def _torch_or_numpy(decode: Callable[[torch.Tensor], object], z: NDArray[np.floa
             raise error from None
 
 
-def _check_values(images: NDArray[np.float32]) -> None:
+def checked_images(images: object, name: str) -> NDArray[np.float32]:
+    """Images (N, C, H, W), C = 1 or 3, a tensor or an array, as float32; `name` is what to call them.
+
+    Floats are in [-1, 1]; uint8 is taken as 0..255 and brought there. Raises `WidgetError` where the shape or
+    the dtype is another one, where there is no image, a NaN, or values that cannot be images in [-1, 1].
+    """
+    if isinstance(images, torch.Tensor):
+        images = images.detach().cpu()
+        images = (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
+    if not isinstance(images, np.ndarray):
+        raise WidgetError(
+            f"{name} must be a tensor or an array of images (N, C, H, W), but it is a {type(images).__name__}."
+        )
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise WidgetError(
+            f"{name} must be images of shape (N, C, H, W) with C = 1 or 3, but its shape is {images.shape}."
+        )
+    if images.size == 0:
+        raise WidgetError(f"{name} holds no pixel: its shape is {images.shape}.")
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / 127.5 - 1
+    if images.dtype.kind != "f":
+        raise WidgetError(f"{name} must be floats in [-1, 1] or uint8, but it is {images.dtype}.")
+    images = images.astype(np.float32)
+    _check_values(images, name)
+    return images
+
+
+def _check_values(images: NDArray[np.float32], name: str = "decode") -> None:
     bad = int((~np.isfinite(images)).sum())
     if bad:
         raise WidgetError(
-            f"decode gave NaN or infinity in {bad} of {images.size} values: has the training diverged?"
+            f"{name} gave NaN or infinity in {bad} of {images.size} values: has the training diverged?"
         )
     low, high = float(images.min()), float(images.max())
     if max(-low, high) > 4:
         raise WidgetError(
-            f"decode gave values from {low:.3g} to {high:.3g}, but images here are in [-1, 1]: "
+            f"{name} gave values from {low:.3g} to {high:.3g}, but images here are in [-1, 1]: "
             "end the decoder with tanh, or scale its output."
         )
 
