@@ -84,7 +84,7 @@ def test_images_may_be_tensors_arrays_or_bytes():
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        ([[1.0]], "x must be a tensor or an array of images (N, C, H, W), but it is a list."),
+        ([[1.0]], "x must be images (N, C, H, W), a tensor or an array, but it is a list."),
         (torch.zeros(3, 28, 28), "its shape is (3, 28, 28)"),
         (torch.zeros(1, 2, 4, 4), "with C = 1 or 3"),
         (torch.zeros(0, 1, 4, 4), "x holds no pixel: its shape is (0, 1, 4, 4)."),

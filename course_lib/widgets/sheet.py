@@ -84,7 +84,7 @@ def checked_images(images: object, name: str) -> NDArray[np.float32]:
         images = (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
     if not isinstance(images, np.ndarray):
         raise WidgetError(
-            f"{name} must be a tensor or an array of images (N, C, H, W), but it is a {type(images).__name__}."
+            f"{name} must be images (N, C, H, W), a tensor or an array, but it is a {type(images).__name__}."
         )
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise WidgetError(
