@@ -13,6 +13,8 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
+import torch
+
 from course_lib.check.sandbox import TimeLimit
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
 
 Value = Any
 NOTHING_YET = "There is no answer here yet. Write it, run its cell, then run this check again."
-LIBRARIES = tuple(
-    [str(Path(__file__).parents[1])] + [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+LIBRARIES = (  # torch may live elsewhere: in the user's site, or in an environment below this one
+    str(Path(__file__).parents[1]),
+    str(Path(torch.__file__).parents[1]),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 STUB_OPS = {"RESUME", "NOP", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "POP_TOP", "RETURN_CONST", "RETURN_VALUE"}
 
