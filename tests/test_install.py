@@ -39,7 +39,13 @@ def clone(tmp_path):
     """A folder with a space in its name that holds what the installation reads."""
     clone = tmp_path / "my course"
     (clone / "tools").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", "requirements.lock", "tools/install.sh"):
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "tools/install.sh",
+        "tools/course_lib.json",
+    ):
         shutil.copy(ROOT / name, clone / name)
     stand_in = tmp_path / "a python"
     stand_in.write_text(STAND_IN)
@@ -107,11 +113,12 @@ def test_asks_the_network_for_nothing_by_itself(clone):
     assert '"fetchNews": "false"' in (clone / ".venv/share/jupyter/lab/settings/overrides.json").read_text()
 
 
-def test_notebooks_are_saved_alive(clone):
+def test_the_server_extension_is_enabled(clone):
     install(clone)
-    config = json.loads((clone / ".venv/etc/jupyter/jupyter_server_config.json").read_text())
-    module, _, name = config["ContentsManager"]["pre_save_hook"].rpartition(".")
-    assert callable(getattr(importlib.import_module(module), name))
+    config = (clone / ".venv/etc/jupyter/jupyter_server_config.d/course_lib.json").read_text()
+    for name, enabled in json.loads(config)["ServerApp"]["jpserver_extensions"].items():
+        assert enabled
+        assert importlib.import_module(name)._jupyter_server_extension_points() == [{"module": name}]
 
 
 @pytest.mark.parametrize(

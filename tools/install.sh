@@ -101,19 +101,18 @@ then run the same command again."
     fail "pip could not finish: the lines above say why, and all of it is in $env/install.log."
 }
 
-# JupyterLab asks the network for nothing by itself: no news, no update check, no extension list. A notebook
-# is saved with the living picture of a widget instead of a reference into a kernel that will be gone.
+# JupyterLab asks the network for nothing by itself: no news, no update check, no extension list. The server
+# answers widgets at once and saves them alive (course_lib/widgets/server.py); an editable install does not
+# bring that file along.
 configure_jupyter() {
-    mkdir -p "$env/etc/jupyter" "$env/share/jupyter/lab/settings"
+    mkdir -p "$env/etc/jupyter/jupyter_server_config.d" "$env/share/jupyter/lab/settings"
     cat >"$env/etc/jupyter/jupyter_lab_config.json" <<EOF
 {"LabApp": {"news_url": null, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate", "extension_manager": "readonly"}}
 EOF
     cat >"$env/share/jupyter/lab/settings/overrides.json" <<EOF
 {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 EOF
-    cat >"$env/etc/jupyter/jupyter_server_config.json" <<EOF
-{"ContentsManager": {"pre_save_hook": "course_lib.widgets.strip.before_save"}}
-EOF
+    cp tools/course_lib.json "$env/etc/jupyter/jupyter_server_config.d/"
 }
 
 install_locked() {

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from actions import watched
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = "no Chromium was found (install it, or set CHROMIUM to its path): THE WIDGETS WERE NOT TESTED"
 CHROMIUM_FLAGS = (
@@ -26,7 +28,6 @@ LAB_FLAGS = [
     "--no-browser", "--allow-root", "--expose-app-in-browser", "--ServerApp.port_retries=0",
     "--IdentityProvider.token=", "--ServerApp.password=",
     "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--ContentsManager.pre_save_hook=course_lib.widgets.strip.before_save",
 ]  # fmt: skip
 
 
@@ -82,6 +83,9 @@ def lab(browser, tmp_path_factory):
         "OMP_NUM_THREADS": "1",
         **{key: str(root / name) for key, name in folders.items()},
     }
+    settings = root / "config" / "jupyter_server_config.d"
+    settings.mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "course_lib.json", settings)  # what tools/install.sh puts into .venv
     quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
