@@ -21,7 +21,7 @@ NBVAL = -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=900
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1|/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
 
-lab: $(READY) ## create the environment, check the data and open the course in JupyterLab
+lab: $(READY) .venv/.trusted ## create the environment, check the data and open the course in JupyterLab
 	@$(PY) -m course_lib info
 	@set -- --log-level=WARN --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb; \
 	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
@@ -68,6 +68,11 @@ lock: $(READY) ## resolve requirements.lock again, keeping what still fits (LOCK
 clean: ## remove the environments and caches; your training runs stay
 	rm -rf .venv .venv-bare .venv-oldest .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Jupyter shows scripts of notebooks that it has not run itself only when it is told to trust them. These came with
+# the Makefile you are running, so their widgets may live from the first moment.
+.venv/.trusted: $(wildcard notebooks/[0-9][0-9]_*.ipynb notebooks/solutions/[0-9][0-9]_*.ipynb) | $(READY)
+	@$(PY) -m jupyter trust $? >/dev/null && touch $@
 
 $(READY):
 	@sh tools/install.sh .venv
