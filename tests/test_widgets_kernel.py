@@ -11,11 +11,14 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from traitlets import import_item
 
 pytest.importorskip("anywidget", reason="the widgets need the [lab] extra")
 pytest.importorskip("jupyter_server", reason="the server extension needs the [lab] extra")
+from course_lib.widgets import LatentPlane  # noqa: E402
 from course_lib.widgets import server as extension  # noqa: E402
 from course_lib.widgets.strip import before_save  # noqa: E402
 
@@ -175,3 +178,76 @@ def test_a_connection_without_that_option_is_made_all_the_same(caplog):
     connection.connect()
     assert connection.connected
     assert "stay delayed" in caplog.text
+
+
+# --- LatentPlane(live=True)
+
+
+def grey(value):
+    """A decoder of grey images, 4 x 4, whose brightness is in `value[0]`."""
+    return lambda z: torch.full((len(z), 1, 4, 4), value[0]) + 0.1 * z[:, :1, None, None]
+
+
+def ask(widget, **question):
+    """Ask as a page does; returns what the widget sent back: (values, buffers)."""
+    sent = []
+    widget.send = lambda content, buffers=None: sent.append((content, buffers))
+    widget._handle_custom_msg({"view": "v", **question}, [])
+    (answer,) = sent
+    assert answer[0]["view"] == "v"
+    return answer
+
+
+def test_a_question_is_answered_by_the_model_as_it_is_now():
+    value = [0.5]
+    plane = LatentPlane(grey(value), extent=1, n=2, live=True)
+    value[0] = -0.5
+    answer, (image,) = ask(plane, z=[1.0, 0.0])
+    assert answer["size"] == [4, 4, 1]
+    assert np.frombuffer(image, np.uint8) == pytest.approx((-0.4 + 1) * 127.5, abs=1)
+
+
+def test_a_question_that_fails_is_answered_by_a_sentence():
+    value = [0.0]
+    plane = LatentPlane(grey(value), extent=1, n=2, live=True)
+    value[0] = torch.nan
+    assert "decode gave NaN" in ask(plane, z=[0.0, 0.0])[0]["problem"]
+    assert "could not answer" in ask(plane)[0]["problem"]  # not even a point
+    value[0] = 0.0
+    assert "problem" not in ask(plane, z=[0.0, 0.0])[0]
+
+
+def test_refresh_decodes_the_sheet_again_and_keeps_it_where_that_fails():
+    value = [0.0]
+    codes = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    plane = LatentPlane(grey(value), n=2, points=codes, live=True)
+    plane.z = [1.0, 1.0]
+    first, extent = plane.sheet, plane.extent
+    value[0] = -0.9
+    plane.refresh()
+    assert plane.sheet != first
+    assert plane.extent == extent
+    plane.refresh(points=codes / 2)
+    assert plane.extent[1] < extent[1]
+    assert plane.z == [plane.extent[1], plane.extent[3]]  # the plane became smaller
+    value[0], second = torch.nan, plane.sheet
+    plane.refresh()
+    assert "has the training diverged?" in plane.note
+    assert plane.problem == ""
+    assert plane.sheet == second
+
+
+def test_refresh_cures_a_plane_that_could_not_be_made():
+    value = [torch.nan]
+    plane = LatentPlane(grey(value), extent=1, n=2, live=True)
+    assert plane.problem
+    value[0] = 0.0
+    plane.refresh()
+    assert plane.problem == ""
+    assert plane.sheet
+
+
+def test_a_saved_page_asks_no_kernel():
+    plane = LatentPlane(grey([0.0]), extent=1, n=2, live=True)
+    assert plane.live
+    assert plane.state()["live"] is False

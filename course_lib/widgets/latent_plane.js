@@ -1,4 +1,5 @@
-// A plane of latent points to drag over, and the image they decode to, blended from a sheet of decoded images.
+// A plane of latent points to drag over, and the image they decode to, blended from a sheet of decoded images or, live,
+// decoded by the kernel.
 
 const PLANE_STYLE = `
 .cw-plane-row { display: flex; flex-wrap: wrap; gap: 24px; align-items: flex-start; }
@@ -15,6 +16,7 @@ const PLANE_STYLE = `
 .cw-tick { position: absolute; color: var(--quiet); font-size: 11px; line-height: 1; font-variant-numeric: tabular-nums; }
 .cw-plane-side { display: flex; flex-direction: column; gap: 8px; align-items: flex-start; max-width: 100%; }
 .cw-readout { font-variant-numeric: tabular-nums; white-space: pre; }
+.cw-source { width: 240px; max-width: 100%; min-height: 2.9em; margin: 0; }
 .cw-legend { display: flex; flex-wrap: wrap; gap: 4px; max-width: 240px; margin: 4px 0 0 -8px; }
 .cw-chip { display: inline-flex; align-items: center; gap: 6px; padding: 2px 8px; border: 1px solid transparent; border-radius: 12px;
   background: none; color: var(--ink); font: inherit; font-size: 13px; cursor: pointer; }
@@ -29,50 +31,64 @@ const RESOLUTION = 640; // canvas pixels of the plane's side, twice its usual si
 async function render({ model, el }) {
   const ending = new AbortController();
   const { signal } = ending;
-  const [columns, rows] = model.get("tile");
-  const opening = openSheet(model.get("sheet"), "image/webp", columns, rows);
+  const opening = openPlane(model);
   const view = planeView(model);
-  const space = planeSpace(model);
-  const points = planePoints(model);
   const say = announcer(view.root, signal);
-  const state = { z: model.get("z"), dark: false, map: points.count === 0, only: -1 };
-  let sheet = null;
+  const state = { z: model.get("z"), dark: false, map: !model.get("points").byteLength, only: -1 };
+  let plane = null; // { sheet, space, points }
 
-  const paintImage = () => {
-    view.image.width = columns; // also clears
-    paintBlend(view.image.getContext("2d"), sheet, ...space.cell(state.z), 0, 0, columns, rows);
+  const paintSheet = () => {
+    const { sheet, space } = plane;
+    [view.image.width, view.image.height] = [sheet.tileWidth, sheet.tileHeight]; // also clears
+    paintBlend(view.image.getContext("2d"), sheet, ...space.cell(state.z), 0, 0, sheet.tileWidth, sheet.tileHeight);
   };
+  const live = model.get("live") ? liveImage(model, view, () => paintSheet(), say, signal) : null;
   const paintPlane = () => {
     const context = view.canvas.getContext("2d");
     context.clearRect(0, 0, RESOLUTION, RESOLUTION);
-    if (state.map) paintMap(context, sheet);
-    paintPoints(context, points, state);
+    if (state.map) paintMap(context, plane.sheet);
+    paintPoints(context, plane.points, state);
   };
   const show = () => {
+    const { space, points } = plane;
     const [x, y] = space.place(state.z);
     view.hand.style.transform = `translate(${100 * x}%, ${100 * y}%)`;
-    paintImage();
+    if (!live?.prompt) paintSheet();
     const near = nearest(points, x, 1 - y);
     view.readout.textContent = `z = (${space.text(state.z)})${near ? `\nnearest data point: ${near}` : ""}`;
     view.image.setAttribute("aria-label", `Decoded image at z = (${space.text(state.z)})`);
   };
   const move = (z) => {
-    state.z = space.inside(z);
+    state.z = plane.space.inside(z);
     show();
+    live?.ask(state.z);
     model.set("z", state.z);
     model.save_changes();
     say(view.readout.textContent);
   };
-
-  sheet = await opening;
-  followPointer(view.plane, (x, y) => move(space.point(x, y)), signal);
-  followKeys(view.plane, (dx, dy, large) => move(space.step(state.z, dx, dy, large ? 0.1 : 0.01)), () => move([0, 0]), signal);
-  listen(model, "change:z", () => {
+  const moved = () => {
     const z = model.get("z");
     if (z[0] === state.z[0] && z[1] === state.z[1]) return; // our own move, coming back
     state.z = z;
     show();
-  }, signal);
+    live?.ask(state.z);
+  };
+  const refreshed = async () => {
+    plane = await openPlane(model);
+    view.label();
+    state.z = plane.space.inside(state.z);
+    show();
+    paintPlane();
+    live?.ask(state.z);
+  };
+
+  plane = await opening;
+  followPointer(view.plane, (x, y) => move(plane.space.point(x, y)), signal);
+  const step = (dx, dy, large) => move(plane.space.step(state.z, dx, dy, large ? 0.1 : 0.01));
+  followKeys(view.plane, step, () => move([0, 0]), signal);
+  listen(model, "change:z", moved, signal);
+  listen(model, "change:sheet", refreshed, signal);
+  listen(model, "change:note", () => { view.label(); live?.ask(state.z); }, signal);
   view.map.setAttribute("aria-pressed", state.map);
   view.map.addEventListener("click", () => {
     state.map = !state.map;
@@ -91,37 +107,89 @@ async function render({ model, el }) {
   return () => { ending.abort(); view.root.remove(); };
 }
 
+// What the kernel gave, ready to paint.
+async function openPlane(model) {
+  const [columns, rows] = model.get("tile");
+  const [space, points] = [planeSpace(model), planePoints(model)];
+  return { sheet: await openSheet(model.get("sheet"), "image/webp", columns, rows), space, points };
+}
+
+// The image in hand, decoded by the kernel; `paintSheet` stands in while the kernel is late, and when it fails.
+function liveImage(model, view, paintSheet, say, signal) {
+  const live = { prompt: false }; // does the kernel answer in time?
+  const standIn = (sentence) => {
+    live.prompt = false;
+    paintSheet();
+    view.source.textContent = sentence;
+  };
+  const answered = ({ problem, size }, buffers, inTime, newest) => {
+    if (problem) {
+      standIn(problem);
+      say(problem);
+      return;
+    }
+    live.prompt = inTime;
+    if (!inTime && !newest) return; // the hand has gone on, and the sheet with it
+    paintPixels(view.image, bytesOf(buffers[0]), ...size);
+    view.source.textContent = "Decoded by the kernel, exactly here.";
+  };
+  const ask = kernelLine(model, answered, () => standIn("The kernel is busy or gone: blended from decoded images nearby."), signal);
+  live.ask = (z) => ask({ z });
+  view.source.textContent = "Move the point: the kernel decodes it.";
+  return live;
+}
+
+// Pixels in rows from the top, one or three channels each.
+function paintPixels(canvas, bytes, width, height, channels) {
+  [canvas.width, canvas.height] = [width, height];
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let j = 0; j < 3; j++) image.data[4 * i + j] = bytes[channels * i + (channels === 3 ? j : 0)];
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
 // The elements of the widget, without behaviour.
 function planeView(model) {
   const root = widgetRoot("cw-latent-plane", model.get("title"));
-  const [left, right, bottom, top] = model.get("extent").map((value) => String(Number(value.toPrecision(3))).replace("-", "−"));
   const canvas = element("canvas", { width: RESOLUTION, height: RESOLUTION, "aria-hidden": "true" });
   const hand = element("div", { class: "cw-hand" }, element("div", { class: "cw-dot" }));
   const plane = element("div", {
     class: "cw-plane", tabindex: 0, role: "application", "aria-roledescription": "two-dimensional slider",
     "aria-label": `${model.get("alt")} Arrow keys move the latent point, with Shift in large steps; Home goes to the origin.`,
   }, canvas, hand);
-  const tick = (text, style) => element("span", { class: "cw-tick", style, "aria-hidden": "true" }, text);
-  const frame = element("div", { class: "cw-plane-frame" }, plane,
-    tick(left, "left:20px;bottom:4px"), tick("z₁", "left:calc(50% + 10px);bottom:4px"), tick(right, "right:0;bottom:4px"),
-    tick(top, "right:calc(100% - 15px);top:1px"), tick("z₂", "right:calc(100% - 15px);top:calc(50% - 15px)"),
-    tick(bottom, "right:calc(100% - 15px);bottom:21px"));
+  const tick = (style, ...text) => element("span", { class: "cw-tick", style, "aria-hidden": "true" }, ...text);
+  const edges = [ // left, right, bottom, top
+    tick("left:20px;bottom:4px"), tick("right:0;bottom:4px"),
+    tick("right:calc(100% - 15px);bottom:21px"), tick("right:calc(100% - 15px);top:1px"),
+  ];
+  const frame = element("div", { class: "cw-plane-frame" }, plane, ...edges,
+    tick("left:calc(50% + 10px);bottom:4px", "z₁"), tick("right:calc(100% - 15px);top:calc(50% - 15px)", "z₂"));
   const [width, height] = model.get("tile");
   const scale = Math.max(1, Math.round(224 / Math.max(width, height)));
   const image = element("canvas", { class: "cw-image", width, height, role: "img", style: `width:${width * scale}px` });
   const readout = element("div", { class: "cw-readout" });
+  const source = element("div", { class: "cw-quiet cw-source" });
   const map = element("button", { class: "cw-button", type: "button" }, "Map of decoded images");
   const classes = model.get("classes");
   const chips = classes.length < 2 ? [] : classes.map(({ name, light, dark }) => element("button", {
     class: "cw-chip", type: "button", "aria-pressed": "false", title: `Show only ${name}`,
   }, element("span", { class: "cw-swatch", style: `--light:${light};--dark:${dark}` }), name));
   const legend = element("div", { class: "cw-legend", role: "group", "aria-label": "Classes" }, ...chips);
-  const side = element("div", { class: "cw-plane-side" }, image, readout, map, ...(chips.length ? [legend] : []));
+  const side = element("div", { class: "cw-plane-side" }, image, readout, ...(model.get("live") ? [source] : []), map, ...(chips.length ? [legend] : []));
   root.append(element("style", {}, PLANE_STYLE), element("div", { class: "cw-title" }, model.get("title")),
     element("div", { class: "cw-plane-row" }, frame, side),
     element("div", { class: "cw-quiet" }, "Drag over the plane, or focus it and use the arrow keys (Shift: large steps, Home: the origin)."));
-  if (model.get("note")) root.append(element("div", { class: "cw-quiet" }, model.get("note")));
-  return { root, plane, canvas, hand, image, readout, map, chips };
+  const note = element("div", { class: "cw-quiet" });
+  root.append(note);
+  const label = () => { // what may change with a refresh
+    model.get("extent").forEach((value, i) => { edges[i].textContent = String(Number(value.toPrecision(3))).replace("-", "−"); });
+    note.textContent = model.get("note");
+    note.hidden = !note.textContent;
+  };
+  label();
+  return { root, plane, canvas, hand, image, readout, source, map, chips, label };
 }
 
 // From latent points to places and back. A place is (x, y) in 0..1 from the top left of the plane.

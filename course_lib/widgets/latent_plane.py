@@ -3,6 +3,9 @@
 The kernel decodes a grid of latent points one time; the page blends the four images around the hand. So it is
 as fast as the display, works for any model, and needs no kernel afterwards. Between grid points the picture
 is a blend of decoded images, not a decoded image: with 20 x 20 points and a smooth decoder few eyes see it.
+
+With `live=True` the kernel decodes exactly the point in hand, for a model that is being trained; the sheet
+then stands in wherever the kernel is late or gone.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from course_lib.widgets.host import CourseWidget
+from course_lib.widgets.live import Answer, Question, answer_questions
 from course_lib.widgets.page import WidgetError, module_source
 from course_lib.widgets.plane_picture import plane_picture
 from course_lib.widgets.points import Extent, box, checked_points
@@ -33,13 +37,15 @@ class LatentPlane(CourseWidget):
     n:       the plane is decoded at n x n points, 2 to 40.
     points:  (N, 2) latent points of data, drawn on the plane (at most 2,000 of them, evenly picked).
     labels:  (N,) whole numbers 0..9, which give the points their colours; names: what to call the classes.
+    live:    ask `decode` in the kernel for the point in hand, one point at a time. It may then be called
+             from another thread while a cell trains, so it must leave the model as it finds it.
     title:   stands above the widget. alt: describes it to those who cannot see it.
 
     `plane.z` is the current latent point [x, y] in the kernel; setting it moves the hand.
     Bad input never stops the cell: `plane.problem` holds a sentence, which is shown in place of the widget.
     """
 
-    _esm = module_source("latent_plane")
+    _esm = module_source("live", "latent_plane")
     extent = traitlets.List(traitlets.Float()).tag(sync=True)  # left, right, bottom, top
     sheet = traitlets.Bytes().tag(sync=True)  # n x n tiles; row 0 is the top of the plane
     n = traitlets.Int(2).tag(sync=True)
@@ -49,6 +55,7 @@ class LatentPlane(CourseWidget):
     classes = traitlets.List(traitlets.Dict()).tag(sync=True)  # name, light, dark
     note = traitlets.Unicode("").tag(sync=True)
     z = traitlets.List(traitlets.Float(), [0.0, 0.0]).tag(sync=True)
+    live = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -59,15 +66,49 @@ class LatentPlane(CourseWidget):
         points: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         names: Sequence[str] | None = None,
+        live: bool = False,
         title: str = "Latent plane",
         alt: str = "",
     ) -> None:
+        self._decode, self._points, self._of = decode, points, (extent, n, labels, names)
         try:
             state = _plane_state(decode, extent, n, points, labels, names)
         except WidgetError as error:
             state = {"problem": str(error)}
         text = alt or f"{title}: a plane of latent points, and a map of the images that they decode to."
-        super().__init__(title=title, alt=text, **state)
+        super().__init__(title=title, alt=text, live=bool(live), **state)
+        if live:
+            answer_questions(self, self._answer)
+
+    def refresh(self, points: ArrayLike | None = None) -> None:
+        """Decode the sheet again, after more training; `points` are the new codes of the same data.
+
+        Where that fails, `note` says why below the plane, which stays as it was.
+        """
+        points = self._points if points is None else points
+        extent, n, labels, names = self._of
+        try:
+            state = _plane_state(self._decode, extent, n, points, labels, names)
+        except WidgetError as error:
+            setattr(self, "note" if self.sheet else "problem", str(error))
+            return
+        self._points = points
+        with self.hold_sync():
+            for name in state.keys() - {"z"}:
+                setattr(self, name, state[name])
+            self.problem = ""
+            self.z = list(self.z)  # inside the plane, should it have become smaller
+
+    def _answer(self, question: Question) -> Answer:
+        """The image at question["z"], decoded now: uint8 (H, W, C)."""
+        z = np.array([question["z"]], np.float32)
+        image = to_bytes(decoded(self._decode, z))[0]
+        height, width, channels = image.shape
+        return {"size": [width, height, channels]}, [image.tobytes()]
+
+    def state(self) -> dict[str, object]:
+        """The synced traits for a page without a kernel."""
+        return {**super().state(), "live": False}
 
     @traitlets.validate("z")
     def _valid_z(self, proposal: traitlets.Bunch) -> list[float]:

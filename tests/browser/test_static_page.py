@@ -150,7 +150,7 @@ def test_a_view_that_is_taken_away_leaves_nothing_behind(shown):
     state = {k: {"bytes": list(v)} if isinstance(v, bytes) else v for k, v in widget.state().items()}
     held = page.evaluate(RENDER_AND_CLEAN_UP, {"source": widget._esm, "state": state})
     moved = [pytest.approx(0.06), 0]
-    assert held["during"] == {"listeners": 1, "observers": 2, "z": moved}
+    assert held["during"] == {"listeners": 3, "observers": 2, "z": moved}
     assert held["after"] == {"listeners": 0, "observers": 0, "z": moved}  # the second key moved nothing
     assert held["left"] == 0
 
