@@ -116,20 +116,25 @@ class DDPM(nn.Module):
         def eps(x: Tensor, t: Tensor) -> Tensor:
             return self.guided(x, t, y, guidance)
 
-        if sampler == "ddpm":
+        if sampler == "ddim":
+            yield from samplers.ddim(eps, x, self.alpha_bar, steps=steps, eta=eta, generator=generator)
+        elif sampler == "ddpm":
             yield from samplers.ddpm(eps, x, self.alpha_bar, steps=steps, generator=generator)
         else:
-            yield from samplers.ddim(eps, x, self.alpha_bar, steps=steps, eta=eta, generator=generator)
+            raise CourseError(f'sampler must be "ddim" or "ddpm", got "{sampler}".')
 
     def _labels(self, n: int, label: int | Tensor | None) -> Tensor:
         if label is None:
             return torch.arange(n) % max(self.classes, 1)
-        y = torch.as_tensor(label).expand(n)
+        y = torch.as_tensor(label)
+        if y.shape not in ((), (n,)):
+            raise CourseError(f"label must be one number or {n}, one for each picture, got {len(y)}.")
         if y.min() < 0 or y.max() > self.classes:
-            raise CourseError(f"label must be from 0 to {self.classes} (no class), got {label}.")
-        return y
+            raise CourseError(f"label must be from 0 to {self.classes} (which is no class), got {label}.")
+        return y.expand(n)
 
     @classmethod
     def tiny(cls) -> tuple[Self, tuple[Tensor, Tensor]]:
         x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        return cls(size=8, classes=4, widths=(8, 8), blocks=1, embed=16, T=100), (x, torch.arange(8) % 4)
+        small = cls(size=8, classes=4, widths=(16, 16), blocks=1, embed=16, T=100, lr=5e-3)
+        return small, (x, torch.arange(8) % 4)
