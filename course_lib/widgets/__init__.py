@@ -10,12 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from course_lib.widgets.compare import Compare as Compare
+    from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
     from course_lib.widgets.quiz import Quiz as Quiz
+    from course_lib.widgets.translate import Translate as Translate
 
-__all__ = ["LatentPlane", "Quiz"]
+__all__ = ["Compare", "Interpolation", "LatentPlane", "Quiz", "Translate"]
 
-_HOME = {"LatentPlane": "latent_plane", "Quiz": "quiz"}
+_HOME = {
+    "Compare": "compare",
+    "Interpolation": "interpolation",
+    "LatentPlane": "latent_plane",
+    "Quiz": "quiz",
+    "Translate": "translate",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,8 +2,9 @@
 
 const CHOOSE_STYLE = `
 .cw-choice { display: flex; flex-wrap: wrap; gap: 6px; }
-.cw-picker { display: grid; grid-template-columns: minmax(0, max-content) minmax(0, var(--widest)); column-gap: 10px; row-gap: 3px; max-width: 100%; }
-.cw-picker-name { grid-column: 1; align-self: center; max-width: min(170px, 28vw); overflow-wrap: anywhere; font-size: 12.5px; line-height: 1.25; }
+.cw-picker { display: grid; grid-template-columns: minmax(0, max-content) minmax(0, var(--widest)); row-gap: 3px; max-width: 100%; }
+.cw-chosen { margin: 0 0 8px; font-variant-numeric: tabular-nums; }
+.cw-picker-name { grid-column: 1; align-self: center; max-width: min(180px, 30vw); padding-right: 10px; overflow-wrap: anywhere; font-size: 12.5px; line-height: 1.25; }
 .cw-strip { grid-column: 2; display: block; width: 100%; height: auto; align-self: center; image-rendering: pixelated; border-radius: 3px; }
 .cw-pick { grid-column: 2; position: relative; z-index: 1; cursor: pointer; touch-action: none; user-select: none; border-radius: 3px; }
 .cw-mark { position: absolute; top: -3px; bottom: -3px; border: 2px solid #fff; outline: 2px solid var(--accent); border-radius: 4px; pointer-events: none; }

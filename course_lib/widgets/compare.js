@@ -5,7 +5,6 @@ const COMPARE_STYLE = `
 .cw-scale { display: flex; flex-wrap: wrap; gap: 4px 8px; align-items: center; margin-top: 8px; color: var(--quiet); font-size: 13px; }
 .cw-scale[hidden] { display: none; }
 .cw-scale canvas { width: 120px; height: 12px; border: 1px solid var(--line); border-radius: 3px; }
-.cw-column { margin: 0 0 6px; font-variant-numeric: tabular-nums; }
 `;
 
 const VIEWS = ["images", "difference", "absolute difference"];
@@ -31,7 +30,7 @@ async function render({ model, el }) {
   }));
   const pick = picker(`${model.get("alt")} Choose a column.`, count, strips, move, signal);
   const figures = rows.map((row) => figure(row.name, row.width, row.height, shownWidth(row, model.get("cell"))));
-  const heading = element("div", { class: "cw-column" });
+  const heading = element("div", { class: "cw-chosen" });
   const scale = scaleView(model.get("scale"));
 
   function show() {

@@ -36,7 +36,7 @@ function showPanorama(model, layers, signal) {
   }
   function show() {
     wipe.show(state.wipe);
-    readout.textContent = [`zoom ${state.zoom.toFixed(1)}`, errorText(model, "b", 0)].filter(Boolean).join(", ");
+    readout.textContent = [`${state.zoom.toFixed(1)}×`, errorText(model, "b", 0)].filter(Boolean).join(", ");
     paint();
   }
   function moveWipe(place) {

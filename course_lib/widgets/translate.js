@@ -41,7 +41,7 @@ function showExamples(model, layers, signal) {
   followPointer(wipe.panel, (x) => { wipe.focus(); move({ wipe: x }); }, signal);
   const small = Math.max(1, Math.round(128 / Math.max(width, height)));
   const figures = Object.keys(layers).map((kind) => ({ kind, ...figure(called[kind], width, height, width * small) }));
-  const heading = element("div", { class: "cw-readout" });
+  const heading = element("div", { class: "cw-chosen" });
 
   function paint() {
     const [left, right] = wipe.pair().map((kind) => layers[kind]);

@@ -58,8 +58,8 @@ class Translate(CourseWidget):
     The divider parts truth and translation, or A and B, or A and A again; buttons choose. The errors are mean
     squares over the values of a picture, computed before packing.
 
-    One picture (N = 1) wider than 512 pixels is a panorama, up to 4096 pixels a side: drag or arrows pan, plus
-    and minus zoom, the wheel zooms while the panorama has the focus. A living cell and `to_html` hold it at
+    One picture (N = 1) wider than 512 pixels is a panorama, up to 4096 a side: drag or arrows pan, plus and
+    minus zoom, the wheel zooms while the panorama has the focus. A living cell and `to_html` hold it at
     full size; a saved notebook a smaller copy, so that it grows by at most 150 kB.
 
     `w.example` is the chosen example, 0..N-1, `w.wipe` the place of the divider, 0..1 from the left; setting
