@@ -45,11 +45,15 @@ class CourseWidget(anywidget.AnyWidget):
 
     def html(self) -> str:
         """Self-contained HTML: alive where scripts run, a picture elsewhere."""
+        return self.html_of(self.state())
+
+    def html_of(self, state: dict[str, object]) -> str:
+        """The same, with other things for the page to find in `model.get`."""
         if self.problem:
             return problem_html(self.problem)
         image = self.picture()
         fallback = picture_html("image/webp", _encode(image, "WEBP"), image.width, self.alt)
-        return live_html(str(self._esm), self.state(), fallback)
+        return live_html(str(self._esm), state, fallback)
 
     def to_html(self, path: str | Path) -> Path:
         """Write one file that shows this widget alive, with no network and no kernel; returns its path."""

@@ -24,6 +24,7 @@ function pageModel(state) {
   for (const [name, value] of Object.entries(state)) values[name] = value?.base64 === undefined ? value : fromBase64(value.base64);
   const listeners = {}; // event -> a set of functions
   return {
+    alone: true, // no kernel will answer
     get: (name) => values[name],
     set(name, value) {
       values[name] = value;
