@@ -102,8 +102,10 @@ class ConvDecoder(nn.Module):
         flat = squeeze * side**2
         self.net = nn.Sequential(
             *([dense_block(code, hidden)] if hidden else []),  # (B, hidden)
-            dense_block(hidden or code, flat),  # (B, flat)
+            nn.Linear(hidden or code, flat, bias=False),  # (B, flat)
             nn.Unflatten(1, (squeeze, side, side)),  # (B, squeeze, size/4, size/4)
+            nn.BatchNorm2d(squeeze),  # over channels: over `flat` single numbers it would be far noisier
+            nn.SiLU(),
             conv_block(squeeze, b),  # (B, b, size/4, size/4)
             *(Residual(b) for _ in range(blocks[1])),
             up_block(b, a),  # (B, a, size/2, size/2)
