@@ -11,18 +11,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from course_lib.widgets.compare import Compare as Compare
+    from course_lib.widgets.denoiser import Denoiser as Denoiser
+    from course_lib.widgets.film import Film as Film
+    from course_lib.widgets.film import Frame as Frame
     from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
     from course_lib.widgets.quiz import Quiz as Quiz
+    from course_lib.widgets.training_film import TrainingFilm as TrainingFilm
     from course_lib.widgets.translate import Translate as Translate
 
-__all__ = ["Compare", "Interpolation", "LatentPlane", "Quiz", "Translate"]
+__all__ = [
+    "Compare",
+    "Denoiser",
+    "Film",
+    "Frame",
+    "Interpolation",
+    "LatentPlane",
+    "Quiz",
+    "TrainingFilm",
+    "Translate",
+]
 
 _HOME = {
     "Compare": "compare",
+    "Denoiser": "denoiser",
+    "Film": "film",
+    "Frame": "film",
     "Interpolation": "interpolation",
     "LatentPlane": "latent_plane",
     "Quiz": "quiz",
+    "TrainingFilm": "training_film",
     "Translate": "translate",
 }
 

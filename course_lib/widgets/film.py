@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from course_lib.widgets.frames import Thinned
+from course_lib.widgets.frames import Thinned, reason
 from course_lib.widgets.page import WidgetError
 from course_lib.widgets.sheet import Bytes3, checked_images, to_bytes
 
@@ -72,6 +72,7 @@ class Film:
         self.problem = ""
         self._shots: Thinned[Shot] = Thinned()
         self._step = -1
+        self._sizes: dict[str, tuple[int, ...]] = {}
         self._holes = 0  # losses that were not finite
 
     def add(
@@ -116,11 +117,20 @@ class Film:
         if lazy and not self._shots.due():
             self._shots.skip()
         else:
-            self._shots.add(_shot(step, frame))
+            shot = _shot(step, frame)
+            self._keep_size("images", None if shot.images is None else shot.images.shape[1:])
+            self._keep_size("field", None if shot.field is None else shot.field.shape)
+            self._shots.add(shot)
         self._step = step
         for name, value in losses.items():
             self.curves.setdefault(name, Curve()).add(step, value)
             self._holes += not isfinite(value)
+
+    def _keep_size(self, name: str, size: tuple[int, ...] | None) -> None:
+        if size is not None and self._sizes.setdefault(name, size) != size:
+            raise WidgetError(
+                f"{name} changed their size from {self._sizes[name]} to {size}: a film shows one size."
+            )
 
     def shots(self) -> list[Shot]:
         """The moments that are held, at most 64, in order."""
@@ -180,8 +190,7 @@ def _made(part: object, name: str) -> object:
         with torch.no_grad():
             return part()
     except Exception as error:  # whatever a student's function raises must not end a training
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WidgetError(f"{name}: the function stopped with {type(error).__name__}: {reason}.") from error
+        raise WidgetError(f"{name}: the function stopped with {reason(error)}.") from error
 
 
 def _points(value: object, name: str) -> Array:
@@ -222,7 +231,7 @@ def _whole(step: object) -> int:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, torch.Tensor | np.ndarray) and np.prod(value.shape) == 1:
-        return float(value)
+        return float(value.item())
     if isinstance(value, Real):
         return float(value)
     raise WidgetError(f"{name} must be one number, but it is a {type(value).__name__}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -14,8 +14,8 @@ from course_lib.widgets.page import WidgetError
 from course_lib.widgets.sheet import Bytes3, checked_images, tiled, to_bytes
 
 FRAMES = 64  # held at most
-_FADED = 0.22  # noise is stored with this standard deviation, where it has more,
-_FLOOR = 0.36  # but never with less contrast than this
+_FADED = 0.2  # noise is stored with this standard deviation, where it has more,
+_FLOOR = 0.33  # but never with less contrast than this
 
 T = TypeVar("T")
 
@@ -55,6 +55,16 @@ class Thinned(Generic[T]):
     def items(self) -> list[T]:
         """What is held, in order."""
         return [*self._kept, *self._last]
+
+
+def lazily(items: Iterable[T]) -> Iterator[T]:
+    """The items; an `__iter__` that raises does so when the first one is asked for."""
+    yield from items
+
+
+def reason(error: Exception) -> str:
+    """An error in half a sentence."""
+    return f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:200]}".rstrip(".: ")
 
 
 def evenly(items: Sequence[T], most: int) -> list[T]:

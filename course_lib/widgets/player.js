@@ -10,7 +10,7 @@ const PLAYER_STYLE = `
 .cw-place::before { content: ""; position: absolute; left: -1px; top: 0; bottom: 15px; width: 2px; background: var(--accent); opacity: .6; }
 .cw-place::after { content: ""; position: absolute; left: -9px; bottom: 6px; width: 18px; height: 18px; border-radius: 50%; border: 3px solid #fff;
   background: var(--accent); box-shadow: 0 0 0 1.5px #1f2328, 0 1px 5px rgba(0, 0, 0, .4); }
-.cw-player-keys { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 6px; }
+.cw-player-keys { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 10px; }
 .cw-player-keys .cw-play { min-width: 76px; }
 .cw-speed { display: inline-flex; gap: 6px; align-items: center; margin-left: auto; color: var(--quiet); font-size: 13px; }
 .cw-speed select { padding: 3px 4px; border: 1px solid var(--line); border-radius: 6px; background: var(--paper); color: var(--ink); font: inherit; }

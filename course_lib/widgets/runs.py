@@ -11,7 +11,7 @@ import torch
 
 from course_lib.method import Step
 from course_lib.recording import Recording
-from course_lib.widgets.frames import Thinned, evenly, noisy_pixels
+from course_lib.widgets.frames import Thinned, evenly, lazily, noisy_pixels, reason
 from course_lib.widgets.page import WidgetError
 from course_lib.widgets.sheet import Bytes3, checked_images, value_note
 
@@ -129,10 +129,9 @@ def recorded(name: str, steps: object, which: list[int], level: Level | None, mo
         except StopIteration:
             break
         except Exception as error:  # a student's sampler: what it did until here is worth seeing
-            reason = f"{type(error).__name__}: {str(error).strip().split(chr(10))[0][:200]}"
             if held.count == 0:
-                raise WidgetError(f"{label} stopped before its first step with {reason}.") from error
-            note, last = f"{label} stopped after {held.count} steps with {reason}.", None
+                raise WidgetError(f"{label} stopped before its first step with {reason(error)}.") from error
+            note, last = f"{label} stopped after {held.count} steps with {reason(error)}.", None
             break
         frame = _frame(step, label, which, level)
         if size not in (None, frame.x.shape):
@@ -160,12 +159,7 @@ def _iterator(steps: object, label: str) -> Iterator[Step]:
             f"{label} must be the steps of a sampler, an iterable of Step, but it is a "
             f"{type(steps).__name__}{hint}."
         )
-    return _lazily(steps)
-
-
-def _lazily(steps: Iterable[Step]) -> Iterator[Step]:
-    """So that an `__iter__` that raises does so at the first step."""
-    yield from steps
+    return lazily(steps)
 
 
 def _replayed(recording: Recording) -> Iterator[Step]:
@@ -216,9 +210,7 @@ def _level(level: Level | None, step: Step, label: str) -> float | None:
     try:
         value = float(level(step))
     except Exception as error:  # a student's function
-        raise WidgetError(
-            f"noise stopped at step {step.i} of {label} with {type(error).__name__}: {error}."
-        ) from error
+        raise WidgetError(f"noise stopped at step {step.i} of {label} with {reason(error)}.") from error
     if not np.isfinite(value) or value < 0:
         raise WidgetError(f"noise must be 0 or more, but at step {step.i} of {label} it is {value}.")
     return round(value, 5)
