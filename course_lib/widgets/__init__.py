@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from course_lib.widgets.film import Frame as Frame
     from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
+    from course_lib.widgets.latent_sliders import LatentSliders as LatentSliders
     from course_lib.widgets.quiz import Quiz as Quiz
     from course_lib.widgets.training_film import TrainingFilm as TrainingFilm
     from course_lib.widgets.translate import Translate as Translate
@@ -39,6 +40,7 @@ _HOME = {
     "Frame": "film",
     "Interpolation": "interpolation",
     "LatentPlane": "latent_plane",
+    "LatentSliders": "latent_sliders",
     "Quiz": "quiz",
     "TrainingFilm": "training_film",
     "Translate": "translate",
