@@ -21,6 +21,7 @@ from course_lib.widgets.page import WidgetError, module_source
 from course_lib.widgets.sheet import decoded, tiled, to_bytes, value_note
 
 _QUALITIES = (80, 65, 50)
+_LOW = (35, 20, 8)  # only where fewer positions cannot make it lighter
 _MOST = 22_000  # bytes of the sheet: with script and picture a saved notebook grows by less than 90 kB
 _FEWEST = 5  # positions a side
 
@@ -161,9 +162,10 @@ def _light_sheet(
     """The decoded images and their sheet, with fewer positions than `side` where that is needed."""
     while True:
         images = decoded(decode, path_codes(codes, side).reshape(-1, codes.shape[1]))
-        sheet = fitted(tiled(to_bytes(images), side), _MOST, _QUALITIES)
+        last = fixed or side <= _FEWEST
+        sheet = fitted(tiled(to_bytes(images), side), _MOST, (*_QUALITIES, *_LOW) if last else _QUALITIES)
         share = _MOST / len(sheet)
-        if fixed or share >= 1 or side <= _FEWEST:
+        if last or share >= 1:
             return images, sheet
         side = max(_FEWEST, int(side * (share if len(codes) == 2 else share**0.5)))
 

@@ -12,8 +12,10 @@ const PANORAMA_STYLE = `
 
 const PANORAMA_WIDTH = 960; // canvas pixels
 
-function showPanorama(model, layers, signal) {
+async function showPanorama(model, layers, signal) {
   const { width, height } = layers.a;
+  const levels = {};
+  for (const [kind, bitmap] of Object.entries(layers)) levels[kind] = await halvings(bitmap);
   const root = widgetRoot("cw-translate cw-panorama", model.get("title"));
   const say = announcer(root, signal);
   const most = Math.max(2, (4 * width) / PANORAMA_WIDTH); // a pixel of the picture is four of the canvas
@@ -30,9 +32,9 @@ function showPanorama(model, layers, signal) {
     button("Whole picture", "Whole picture", whole), readout);
 
   function paint() {
-    const [left, right] = wipe.pair().map((kind) => layers[kind]);
-    const [w, h] = [width / state.zoom, height / state.zoom];
-    paintWipe(wipe.canvas, left, right, [state.x * width - w / 2, state.y * height - h / 2, w, h], state.wipe, true);
+    const [left, right] = wipe.pair().map((kind) => sharpEnough(levels[kind], PANORAMA_WIDTH * state.zoom));
+    const [w, h] = [left.width / state.zoom, left.height / state.zoom];
+    paintWipe(wipe.canvas, left, right, [state.x * left.width - w / 2, state.y * left.height - h / 2, w, h], state.wipe, true);
   }
   function show() {
     wipe.show(state.wipe);
@@ -92,6 +94,20 @@ function showPanorama(model, layers, signal) {
   followTheme(root, () => {}, signal);
   show();
   return root;
+}
+
+// The bitmap in smaller and smaller copies, the smallest first: from afar they are faster to paint, and smooth.
+async function halvings(bitmap) {
+  const levels = [bitmap];
+  while (levels[0].width >= 2 * PANORAMA_WIDTH) {
+    const [width, height] = [levels[0].width, levels[0].height].map((side) => Math.max(1, Math.round(side / 2)));
+    levels.unshift(await createImageBitmap(levels[0], { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" }));
+  }
+  return levels;
+}
+
+function sharpEnough(levels, width) {
+  return levels.find((level) => level.width >= width) ?? levels[levels.length - 1];
 }
 
 // Call `pan(dx, dy)` as the picture is dragged, in shares of the target, and `zoom(factor, x, y)` as two fingers part.

@@ -21,7 +21,7 @@ async function render({ model, el }) {
     if (bytesOf(model.get(kind)).length) layers[kind] = (await openSheet(model.get(kind), "image/webp", 1, 1)).bitmap;
   }
   const ending = new AbortController();
-  const root = (model.get("panorama") ? showPanorama : showExamples)(model, layers, ending.signal);
+  const root = await (model.get("panorama") ? showPanorama : showExamples)(model, layers, ending.signal);
   el.replaceChildren(root);
   return () => { ending.abort(); root.remove(); };
 }
