@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
     from course_lib.widgets.latent_sliders import LatentSliders as LatentSliders
+    from course_lib.widgets.play_frames import PlayFrame as PlayFrame
+    from course_lib.widgets.play_frames import field_points as field_points
+    from course_lib.widgets.playground import Playground2D as Playground2D
     from course_lib.widgets.quiz import Quiz as Quiz
     from course_lib.widgets.training_film import TrainingFilm as TrainingFilm
     from course_lib.widgets.translate import Translate as Translate
@@ -28,9 +31,12 @@ __all__ = [
     "Frame",
     "Interpolation",
     "LatentPlane",
+    "PlayFrame",
+    "Playground2D",
     "Quiz",
     "TrainingFilm",
     "Translate",
+    "field_points",
 ]
 
 _HOME = {
@@ -41,9 +47,12 @@ _HOME = {
     "Interpolation": "interpolation",
     "LatentPlane": "latent_plane",
     "LatentSliders": "latent_sliders",
+    "PlayFrame": "play_frames",
+    "Playground2D": "playground",
     "Quiz": "quiz",
     "TrainingFilm": "training_film",
     "Translate": "translate",
+    "field_points": "play_frames",
 }
 
 
