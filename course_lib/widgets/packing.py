@@ -73,10 +73,12 @@ def in_cells(rows: Sequence[Bytes3]) -> Image.Image:
 def webp(image: Image.Image, quality: int) -> bytes:
     """The picture as WebP; `LOSSLESS` keeps every pixel."""
     out = io.BytesIO()
-    method = (
-        6 if image.width * image.height < 2_000_000 else 2
-    )  # the last per cent of size is not worth seconds
-    image.save(out, "WEBP", quality=min(quality, 100), method=method, lossless=quality == LOSSLESS)
+    if quality == LOSSLESS:
+        image.save(
+            out, "WEBP", lossless=True, quality=75, method=4
+        )  # the last per cents of size cost seconds
+    else:
+        image.save(out, "WEBP", quality=quality, method=6 if image.width * image.height < 2_000_000 else 2)
     return out.getvalue()
 
 
