@@ -104,7 +104,7 @@ class Interpolation(CourseWidget):
                     page.paste(
                         whole.crop((left, upper, left + width, upper + height)), (j * width, i * height)
                     )
-            parts.append((f"{method}: {', '.join(self.names)}", enlarged(page, 140 if rows > 1 else 480)))
+            parts.append((f"{method}: {', '.join(self.names)}", enlarged(page, 112 if rows > 1 else 480)))
         return stacked(parts)
 
 
