@@ -98,6 +98,8 @@ class Playground2D(CourseWidget):
 
     def state(self) -> dict[str, object]:
         """The synced traits for a page without a kernel: with the run up to now as its film."""
+        if self.problem:
+            return super().state()
         return {**super().state(), **self._recorded(), "live": False}
 
     def _repr_mimebundle_(  # type: ignore[override]  # see CourseWidget
@@ -127,7 +129,7 @@ class Playground2D(CourseWidget):
         self._own = None if isinstance(points, str) else _checked(points)
         self._begin(preset(points) if isinstance(points, str) else _checked(points))
         self._run.advance(preview, _AT_FIRST)
-        if self._run.failed:
+        if self._run.now is None:
             raise WidgetError(self._run.over)
         return {
             "presets": list(_PRESETS),
