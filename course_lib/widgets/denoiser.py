@@ -22,10 +22,8 @@ from course_lib.widgets.runs import Run, aligned, checked_picks, noise_levels, r
 
 Steps = Iterable[Step] | Recording
 _FRAMES = 42  # of all samplers together, where `most` does not say more: two times 20 steps and the start
-_BUDGET, _QUALITIES = (
-    100_000,
-    (20, 12, 6),
-)  # bytes of the sheet; with four pictures of 28 x 28 it is far below
+_DENSITY, _MOST = 0.152, 120_000  # bytes of the sheet: for each pixel, and at most
+_QUALITIES = (40, 30, 22, 18, 14, 10)
 
 
 class Denoiser(CourseWidget):
@@ -126,9 +124,10 @@ def _state(runs: list[Run], noise: object, names: Sequence[str] | None) -> dict[
     for run, state in zip(runs, states, strict=True):  # the clean guesses apart from the noise: no bleeding
         state["guesses"] = _add_guesses(run, tiles)
     _, height, width = runs[0].size
+    budget = min(_MOST, int(_DENSITY * sum(tile.size for tile in tiles)))
     reading = "at the same noise level" if same_noise else "after the same share of their steps"
     return {
-        "sheet": frame_sheet(tiles, _BUDGET, _QUALITIES),
+        "sheet": frame_sheet(tiles, budget, _QUALITIES),
         "tile": [width, height],
         "pictures": shown,
         "captions": captions,

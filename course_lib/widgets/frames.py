@@ -24,7 +24,8 @@ class Thinned(Generic[T]):
     """At most 64 of any number of items: the first, the last, and evenly spread ones between.
 
     The number of items need not be known: whenever the room is full every second one is dropped, and from
-    then on only every second one is taken. Neighbours are `stride` items apart, the last two less than twice that.
+    then on only every second one is taken. Neighbours are `stride` items apart, the last two less than
+    twice that.
     """
 
     def __init__(self) -> None:
