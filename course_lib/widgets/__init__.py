@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
     from course_lib.widgets.latent_sliders import LatentSliders as LatentSliders
+    from course_lib.widgets.live_denoiser import LiveDenoiser as LiveDenoiser
     from course_lib.widgets.play_frames import PlayFrame as PlayFrame
     from course_lib.widgets.play_frames import field_points as field_points
     from course_lib.widgets.playground import Playground2D as Playground2D
@@ -47,6 +48,7 @@ _HOME = {
     "Interpolation": "interpolation",
     "LatentPlane": "latent_plane",
     "LatentSliders": "latent_sliders",
+    "LiveDenoiser": "live_denoiser",
     "PlayFrame": "play_frames",
     "Playground2D": "playground",
     "Quiz": "quiz",

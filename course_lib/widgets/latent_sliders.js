@@ -8,27 +8,19 @@ const SLIDERS_STYLE = `
 .cw-sliders-keys { display: flex; flex-wrap: wrap; gap: 6px; }
 .cw-sliders-keys .cw-sweep { min-width: 96px; }
 .cw-dims { flex: 1 1 260px; min-width: 0; max-width: 820px; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 230px), 1fr)); gap: 0 28px; }
-.cw-dims[data-many] { max-height: 348px; padding: 2px 14px 2px 4px; overflow-y: auto; scrollbar-width: thin; }
-.cw-dim { display: grid; grid-template-columns: minmax(28px, max-content) minmax(60px, 1fr) 52px; gap: 10px; align-items: center; min-height: 29px; }
-.cw-dim span { max-width: 110px; overflow-wrap: anywhere; line-height: 1.2; }
-.cw-dim[data-active] span { color: var(--accent); font-weight: 600; }
-.cw-dim output { color: var(--quiet); font-size: 13px; font-variant-numeric: tabular-nums; text-align: right; }
-.cw-dim input { --knob: 18px; appearance: none; -webkit-appearance: none; width: 100%; height: 24px; margin: 0; padding: 0; border: 0; background: none;
-  cursor: pointer; touch-action: pan-y; }
-.cw-dim input::-webkit-slider-runnable-track { height: 6px; border-radius: 3px; background: var(--track); }
-.cw-dim input::-moz-range-track { height: 6px; border-radius: 3px; background: var(--track); }
-.cw-dim input::-webkit-slider-thumb { -webkit-appearance: none; width: var(--knob); height: var(--knob); margin-top: -6px; border: 3px solid #fff; border-radius: 50%;
-  background: var(--accent); box-shadow: 0 0 0 1.5px #1f2328, 0 1px 5px rgba(0, 0, 0, .4); }
-.cw-dim input::-moz-range-thumb { width: 12px; height: 12px; border: 3px solid #fff; border-radius: 50%; background: var(--accent);
-  box-shadow: 0 0 0 1.5px #1f2328, 0 1px 5px rgba(0, 0, 0, .4); }
+.cw-dims[data-many] { max-height: 363px; padding: 2px 14px 2px 4px; overflow-y: auto; scrollbar-width: thin; }
 `;
+
+const ALONE = "Here one slider moves at a time, through images decoded before: run this cell to move all of them together.";
+const COMING = "The decoder is on its way to this page; until then one slider moves at a time.";
 
 async function render({ model, el }) {
   const ending = new AbortController();
   const { signal } = ending;
   const sheet = await openSheet(model.get("sheet"), "image/webp", ...model.get("tile"));
   const space = sliderSpace(model);
-  const view = slidersView(model, space);
+  let byHand = null;
+  const view = slidersView(model, space, (i, value) => byHand(i, value), signal);
   const say = announcer(view.root, signal);
   const state = { values: model.get("values"), active: 0, network: null };
 
@@ -74,13 +66,13 @@ async function render({ model, el }) {
   };
 
   const sweep = sweeper(view.sweep, space, () => state, move, show, signal);
-  view.dims.forEach(({ input }, i) => {
-    const { low, high, start } = space.sliders[i];
-    const byHand = (value) => { sweep.stop(); move(i, value); };
-    input.addEventListener("input", () => byHand(Number(input.value)), { signal });
-    input.addEventListener("focus", () => { if (!view.sweep.dataset.running) { state.active = i; show(); } }, { signal });
-    followKeys(input, (dx, dy, large) => byHand(state.values[i] + (dx + dy) * (large ? 0.1 : 0.01) * (high - low)), () => byHand(start), signal);
-  });
+  byHand = (i, value) => { sweep.stop(); move(i, value); };
+  view.dims.forEach(({ input }, i) => input.addEventListener("focus", () => {
+    if (view.sweep.dataset.running || state.active === i) return;
+    if (!state.network && state.values[state.active] !== space.sliders[state.active].start) return; // its image stays
+    state.active = i;
+    show();
+  }, { signal }));
   let draw = -1;
   view.start.addEventListener("click", () => { sweep.stop(); moveAll(space.sliders.map(({ start }) => start), "All sliders are at the start."); }, { signal });
   view.random.addEventListener("click", () => {
@@ -98,8 +90,7 @@ async function render({ model, el }) {
   }, signal);
 
   followTheme(view.root, () => {}, signal);
-  const alone = "Here one slider moves at a time, through images decoded before: run this cell to move all of them together.";
-  view.without(model.get("note") ? "" : alone);
+  view.without(model.get("reason") || (model.alone ? ALONE : COMING));
   show();
   openNetwork(model, signal).then((network) => {
     if (!network || signal.aborted) return;
@@ -191,7 +182,7 @@ function sliderSpace(model) {
 }
 
 // The elements of the widget, without behaviour.
-function slidersView(model, space) {
+function slidersView(model, space, moved, signal) {
   const root = widgetRoot("cw-latent-sliders", model.get("title"));
   const [width, height] = model.get("size");
   const scale = Math.max(1, Math.round(224 / Math.max(width, height)));
@@ -200,13 +191,14 @@ function slidersView(model, space) {
   const start = button("", "Start", "All sliders back to the start");
   const random = button("", "Random", "Another random point");
   const sweep = button("cw-sweep", "Sweep", "Move the chosen slider from end to end");
-  const dims = space.sliders.map((slider, i) => sliderRow(slider, i, space));
+  const dims = space.sliders.map((slider, i) => sliderRow(slider, (value) => space.text(i, value), (value) => moved(i, value), signal));
+  const longest = Math.max(...space.sliders.map(({ name }) => name.length));
   const many = dims.length > 24 ? { "data-many": "" } : {};
-  const panel = element("div", { class: "cw-dims", role: "group", "aria-label": "Latent dimensions", ...many }, ...dims.map(({ row }) => row));
+  const panel = element("div", { class: "cw-dims", role: "group", "aria-label": "Latent dimensions", style: `--name:${longest}ch`, ...many }, ...dims.map(({ row }) => row));
   const help = "Drag a slider, or focus it and use the arrow keys (Shift: large steps, Home: the start).";
   const quiet = () => element("div", { class: "cw-quiet", hidden: "" });
   const [alone, note] = [quiet(), quiet()];
-  root.append(element("style", {}, SLIDERS_STYLE), element("div", { class: "cw-title" }, model.get("title")),
+  root.append(element("style", {}, SLIDER_STYLE + SLIDERS_STYLE), element("div", { class: "cw-title" }, model.get("title")),
     element("div", { class: "cw-sliders-row" },
       element("div", { class: "cw-sliders-side" }, image, element("div", { class: "cw-sliders-keys" }, start, random, sweep)), panel),
     element("div", { class: "cw-quiet" }, [model.get("order"), help].filter(Boolean).join(" ")), alone, note);
@@ -224,23 +216,6 @@ function slidersView(model, space) {
     root.dataset.decodes = "";
   };
   return { root, image, start, random, sweep, dims, without, withNetwork };
-}
-
-function sliderRow({ name, low, high }, i, space) {
-  const input = element("input", { type: "range", min: low, max: high, step: "any", "aria-label": name });
-  const output = element("output", { "aria-hidden": "true" });
-  const row = element("div", { class: "cw-dim" }, element("span", { "aria-hidden": "true" }, name), input, output);
-  const middle = 100 * space.place(i, space.sliders[i].start);
-  const show = (value, active) => {
-    const place = 100 * space.place(i, value);
-    const [from, to] = [Math.min(middle, place), Math.max(middle, place)]; // the way from the start is coloured
-    input.value = value;
-    input.setAttribute("aria-valuetext", space.text(i, value));
-    input.style.setProperty("--track", `linear-gradient(to right, var(--line) ${from}%, var(--accent) ${from}% ${to}%, var(--line) ${to}%)`);
-    output.textContent = space.text(i, value);
-    row.toggleAttribute("data-active", active);
-  };
-  return { row, input, show };
 }
 
 export default { render };

@@ -47,7 +47,7 @@ class LatentSliders(NetworkWidget):
     Bad input never stops the cell: `problem` holds a sentence, which is shown in place of the widget.
     """
 
-    _esm = module_source("runtime", "latent_sliders")
+    _esm = module_source("runtime", "slider", "latent_sliders")
     sheet = traitlets.Bytes().tag(sync=True)  # a row for each slider
     tile = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of a tile of the sheet
     size = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of an image
@@ -58,6 +58,7 @@ class LatentSliders(NetworkWidget):
     draws = traitlets.Bytes().tag(sync=True)  # uint8 (n, sliders): 0 is low, 255 is high
     order = traitlets.Unicode("").tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
+    reason = traitlets.Unicode("").tag(sync=True)  # why there is no decoder for the page
     values = traitlets.List(traitlets.Float()).tag(sync=True)  # of the sliders
 
     def __init__(
@@ -78,8 +79,7 @@ class LatentSliders(NetworkWidget):
         try:
             space = checked_space(dims, start, spread, names, directions, codes)
             state = _state(decode, space)
-            onnx, remark = _exported(decode, space)
-            state["note"] = " ".join(filter(None, (str(state["note"]), remark)))
+            onnx, state["reason"] = _exported(decode, space)
             self._space = space
         except WidgetError as error:
             state = {"problem": str(error)}
@@ -174,4 +174,4 @@ def _exported(decode: Callable[[torch.Tensor], object], space: LatentSpace) -> t
     try:
         return to_onnx(decode, {"z": z}, ["x"]), ""  # type: ignore[arg-type]  # whatever it is, it is checked
     except ExportError as error:
-        return b"", f"One slider moves at a time, because decode cannot run in the page. {error}"
+        return b"", f"One slider moves at a time, because decode cannot run in the page: {error}"
