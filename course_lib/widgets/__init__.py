@@ -32,6 +32,8 @@ __all__ = [
     "Frame",
     "Interpolation",
     "LatentPlane",
+    "LatentSliders",
+    "LiveDenoiser",
     "PlayFrame",
     "Playground2D",
     "Quiz",
