@@ -81,6 +81,7 @@ def test_a_sampler_that_strides_or_ends_early_keeps_its_last_step():
     assert len(recording.i) == 20
     early = record((step for step in run(1000) if step.i <= 300), 11)
     assert early.i.tolist() == [0, 100, 200, 300]
+    assert early.n == 1000  # a recording that ended early does not pretend to be whole
     odd = record((step for step in run(1000) if step.i <= 333), 11)
     assert odd.i.tolist() == [0, 100, 200, 300, 333]
 

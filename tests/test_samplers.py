@@ -138,6 +138,21 @@ def test_ddim_with_all_its_noise_drawn_afresh_is_ddpm(steps, clip):
         assert p.note == q.note
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_a_step_of_ddim_is_the_papers(eta):
+    """DDIM eq. 12, sigma by eq. 16."""
+    x = noise(2, 1, 3, 3, dtype=torch.float64)
+    first, second, *_ = ddim(published_model, x, COSINE, steps=2, eta=eta, generator=seeded(4), clip=False)
+    a, a_s = COSINE[1000], COSINE[500]
+    eps = published_model(x, torch.tensor([1000, 1000]))
+    sigma = eta * ((1 - a_s) / (1 - a)).sqrt() * (1 - a / a_s).sqrt()
+    x0 = (x - (1 - a).sqrt() * eps) / a.sqrt()
+    fresh = torch.randn(x.shape, generator=seeded(4), dtype=torch.float64)
+    expected = a_s.sqrt() * x0 + (1 - a_s - sigma**2).clamp(min=0).sqrt() * eps + sigma * fresh
+    assert torch.allclose(first.x0, x0)
+    assert torch.allclose(second.x, expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("eta", [0.0, 0.5])
 def test_ddim_finds_the_picture_when_told_the_noise(eta):
     """If eps is right, every guess of x_0 is the picture, and x_t has the noise that belongs to t."""
@@ -303,6 +318,19 @@ def test_grad_mode_is_off_inside_and_untouched_outside(sampler):
     next(early)
     early.close()
     assert torch.is_grad_enabled()
+
+
+@both
+def test_noise_is_drawn_in_the_type_of_x(sampler):
+    """In float64 other numbers come out of the same generator than in float32."""
+    options = dict(eta=1.0) if sampler is ddim else {}
+    x = noise(1, 1, 3, 3, dtype=torch.float64)
+    _, second, _ = sampler(zero, x, LINEAR, steps=2, generator=seeded(4), clip=False, **options)
+    a, a_s = LINEAR[1000], LINEAR[500]
+    sigma = ((1 - a_s) / (1 - a) * (1 - a / a_s)).sqrt()
+    mean = x * (a / a_s).sqrt() * (1 - a_s) / (1 - a) + x / a.sqrt() * a_s.sqrt() * (1 - a / a_s) / (1 - a)
+    fresh = torch.randn(x.shape, generator=seeded(4), dtype=torch.float64)
+    assert torch.allclose(second.x, mean + sigma * fresh, rtol=1e-6, atol=1e-6)
 
 
 def test_random_numbers_come_from_the_generator_and_only_where_they_are_needed():
