@@ -43,7 +43,7 @@ function momentPlayer({ label, places, at, show, words, moved, signal }) {
     moved(k, false);
   }, settle, () => k);
   const go = (next) => {
-    clock.stop();
+    clock.halt();
     paint(next);
     settle();
   };
@@ -55,7 +55,7 @@ function momentPlayer({ label, places, at, show, words, moved, signal }) {
   speed.addEventListener("change", () => clock.again(), { signal });
   followPointer(scrub, (x) => go(nearestPlace(places, x)), signal);
   followPlayerKeys(root, { go: (step) => go(k + step), home: () => go(0), end: () => go(last), toggle: () => clock.toggle() }, signal);
-  signal.addEventListener("abort", () => clock.stop());
+  signal.addEventListener("abort", clock.halt);
 
   paint(at);
   scrub.setAttribute("aria-valuetext", words(k));
@@ -66,7 +66,7 @@ function momentPlayer({ label, places, at, show, words, moved, signal }) {
     // A move that came from elsewhere: another view, the kernel. Whoever moved last has it.
     follow(next) {
       if (next === k) return;
-      clock.stop();
+      clock.halt();
       paint(next);
       scrub.setAttribute("aria-valuetext", words(k));
     },
@@ -89,7 +89,7 @@ function playerParts(label, count) {
   return { root, scrub, done, place, play, back, on, speed };
 }
 
-// The clock calls `tick(k)` while it plays and `rest()` when it stops. It goes by time, not by frames, so that a slow
+// The clock calls `tick(k)` while it plays and `rest()` when it pauses or ends. It goes by time, not by frames, so that a slow
 // machine skips moments instead of lagging. Where less motion is wanted it makes one step a second.
 function playerClock(places, { play, speed, root }, tick, rest, now) {
   const last = places.length - 1;
@@ -97,16 +97,18 @@ function playerClock(places, { play, speed, root }, tick, rest, now) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let [frame, timer, began, from] = [0, 0, 0, 0];
   const playing = () => frame !== 0 || timer !== 0;
-  const label = () => { play.textContent = playing() ? "Pause" : "Play"; };
+  const label = () => {
+    const text = playing() ? "Pause" : "Play";
+    if (play.textContent !== text) play.textContent = text;
+  };
   const halt = () => {
     cancelAnimationFrame(frame);
     clearTimeout(timer);
     [frame, timer] = [0, 0];
+    label();
   };
   const stop = () => {
-    if (!playing()) return;
     halt();
-    label();
     rest();
   };
   const run = (time) => {
@@ -130,7 +132,7 @@ function playerClock(places, { play, speed, root }, tick, rest, now) {
     else frame = requestAnimationFrame(run);
     label();
   };
-  return { stop, toggle: () => (playing() ? stop() : start()), again: () => { if (playing()) start(); } };
+  return { halt, toggle: () => (playing() ? stop() : start()), again: () => { if (playing()) start(); } };
 }
 
 // Arrows a moment, with Shift ten; Home and End; space to play and pause. On a button, space and Enter press it; in the
