@@ -119,10 +119,10 @@ function livePlay(model, view, state, paint, tell, signal) {
 function playKeys(model) {
   const [play, step, restart] = ["Play", "Step", "Restart"].map((text) => playButton(text));
   play.classList.add("cw-play-go");
-  const speed = element("select", {}, ...PLAY_SPEEDS.map((value) => element("option", { value }, `${value}×`)));
+  const speed = element("select", { "aria-label": "Frames for each picture" }, ...PLAY_SPEEDS.map((value) => element("option", { value }, `${value}×`)));
   speed.value = "5";
   const own = element("option", { value: "" }, "drawn");
-  const preset = element("select", {}, own, ...model.get("presets").map((name) => element("option", { value: name }, name)));
+  const preset = element("select", { "aria-label": "Data points" }, own, ...model.get("presets").map((name) => element("option", { value: name }, name)));
   const [draw, erase, clear] = [playButton("Draw", true), playButton("Erase", false), playButton("Clear")];
   const transport = element("div", { class: "cw-play-keys", role: "group", "aria-label": "Training" },
     play, step, restart, element("label", { title: "Frames of the run for each picture" }, "Speed", speed));

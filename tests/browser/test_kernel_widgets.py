@@ -204,3 +204,251 @@ def test_without_a_kernel_the_sheet_stands_in(lab, live):
     drag(page, widget, (0.5, 0.5), (0.1, 0.1))
     settled(page, widget, (-2.4, 2.4), exactly=False)
     assert pixels(widget)
+
+
+# --- Playground2D
+
+PLAY = [
+    """import json, torch
+from course_lib.widgets import Playground2D, PlayFrame, field_points
+made = {"runs": 0, "frames": 0, "points": 0, "fail": False}
+def drift(points):
+    goal, x, step = points.mean(0), torch.zeros(30, 2), 0
+    made["runs"] += 1
+    made["points"] = len(points)
+    while step < 600:
+        step += 1
+        made["frames"] += 1
+        x = x + 0.05 * (goal + 0.1 - x)
+        if made["fail"]:
+            x = x * torch.nan
+        side = torch.sigmoid(4 * (field_points(8) - x[0]).sum(1)).reshape(8, 8)
+        loss = {"distance": float((goal - x).norm())}
+        yield PlayFrame(step, x, side, torch.cat([x, goal - x], dim=1), loss)
+    """,
+    "w = Playground2D(drift, preview=5, title='Drift')\nw",
+    "w",
+    "print(json.dumps(made))",
+    "made.update(fail=True)",
+    "made.update(fail=False)",
+    "Playground2D(drift, points='circle')",
+]
+FIRST, SECOND, MADE, FAIL, WORK, WRONG = range(1, 7)
+PLANE = "c => c.toDataURL()"
+
+
+@pytest.fixture(scope="module")
+def play_notebook(lab):
+    write_notebook(lab.root / "play.ipynb", PLAY)
+    page = open_notebook(lab, "play.ipynb")
+    for index in range(len(PLAY)):
+        if index not in (FAIL, WORK):
+            run_cell(page, index)
+    page.locator(".cw-playground").nth(1).wait_for()
+    page.set_default_timeout(20_000)
+    yield page
+    assert page.errors == []
+    assert page.outside == []
+    page.close()
+
+
+@pytest.fixture
+def play(play_notebook):
+    """The page and the first view of the playground, at the first step of a new run on the ring."""
+    widget = play_notebook.locator(".jp-Cell").nth(FIRST).locator(".cw-playground")
+    widget.get_by_label("Data points", exact=True).select_option("moons")
+    widget.get_by_label("Data points", exact=True).select_option("ring")
+    until(play_notebook, widget, lambda step: step == 1)
+    return play_notebook, widget
+
+
+def step_of(widget):
+    return int(widget.locator(".cw-play-step").inner_text().removeprefix("Step "))
+
+
+def until(page, widget, done):
+    for _ in range(200):
+        if done(step_of(widget)):
+            return step_of(widget)
+        page.wait_for_timeout(50)
+    raise AssertionError(f"step {step_of(widget)}")
+
+
+def plane_of(widget):
+    return widget.locator(".cw-play-plane canvas").evaluate(PLANE)
+
+
+def made(page):
+    return json.loads(run_cell(page, MADE))
+
+
+def test_a_step_changes_the_samples_in_every_view(play):
+    page, widget = play
+    other = page.locator(".jp-Cell").nth(SECOND).locator(".cw-playground")
+    before = plane_of(widget)
+    widget.get_by_role("button", name="Step", exact=True).click()
+    until(page, widget, lambda step: step == 2)
+    assert plane_of(widget) != before
+    until(page, other, lambda step: step == 2)
+    widget.get_by_role("button", name="Step", exact=True).focus()
+    page.keyboard.press("Enter")
+    until(page, widget, lambda step: step == 3)
+
+
+def test_playing_goes_on_and_a_pause_stops_the_kernels_work(play):
+    page, widget = play
+    widget.get_by_label("Frames for each picture", exact=True).select_option("20")
+    widget.get_by_role("button", name="Play").click()
+    until(page, widget, lambda step: step > 100)
+    widget.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(300)
+    frames = made(page)["frames"]
+    page.wait_for_timeout(500)
+    assert made(page)["frames"] == frames
+    assert widget.get_by_role("button", name="Play").is_visible()
+
+
+def test_taking_the_view_away_stops_the_kernels_work(play):
+    page, widget = play
+    widget.get_by_role("button", name="Play").click()
+    until(page, widget, lambda step: step > 10)
+    run_cell(page, FIRST)  # a new widget in its place
+    page.wait_for_timeout(300)
+    frames = made(page)["frames"]
+    page.wait_for_timeout(500)
+    assert made(page)["frames"] == frames
+
+
+def test_drawing_changes_the_data_and_begins_again(play):
+    page, widget = play
+    runs = made(page)["runs"]
+    plane = widget.locator(".cw-play-plane")
+    box = plane.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=8)
+    page.mouse.up()
+    until(page, widget, lambda step: step == 1)
+    page.wait_for_timeout(300)
+    drawn = made(page)
+    assert drawn["runs"] == runs + 1
+    assert drawn["points"] == 256 + 9
+    assert widget.get_by_label("Data points", exact=True).input_value() == ""
+    widget.get_by_role("button", name="Erase").click()
+    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_timeout(500)
+    assert made(page)["points"] == 256 + 8
+    widget.get_by_role("button", name="Draw").click()
+
+
+def test_drawing_from_nothing_by_keyboard_and_by_finger(play):
+    page, widget = play
+    widget.get_by_role("button", name="Clear").click()
+    assert "Draw some points" in widget.locator(".cw-play-said").inner_text()
+    plane = widget.locator(".cw-play-plane")
+    plane.focus()
+    active = page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
+    for key in ("Home", "Shift+ArrowRight", "Space", "ArrowUp", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(500)
+    assert made(page)["points"] == 2
+    assert page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex") in (active, MADE, MADE + 1)
+    box = plane.bounding_box()
+    page.touchscreen.tap(box["x"] + 20, box["y"] + 20)
+    page.wait_for_timeout(500)
+    assert made(page)["points"] == 3
+
+
+def test_a_diverged_training_says_so_and_restart_works(play):
+    page, widget = play
+    run_cell(page, FAIL)
+    widget.get_by_role("button", name="Play").click()
+    widget.locator(".cw-play-said", has_text="the training has diverged").wait_for()
+    assert widget.get_by_role("button", name="Play").is_visible()
+    run_cell(page, WORK)
+    widget.get_by_role("button", name="Restart").click()
+    until(page, widget, lambda step: step == 1)
+    assert widget.locator(".cw-play-said").inner_text() == ""
+    widget.get_by_role("button", name="Step", exact=True).click()
+    until(page, widget, lambda step: step == 2)
+
+
+def test_a_run_that_ends_pauses_with_a_note(play):
+    page, widget = play
+    widget.get_by_label("Frames for each picture", exact=True).select_option("100")
+    widget.get_by_role("button", name="Play").click()
+    widget.locator(".cw-play-said", has_text="The run ended at step 600.").wait_for()
+    assert widget.get_by_role("button", name="Play").is_visible()
+
+
+def test_heat_map_and_arrows_can_be_hidden(play):
+    page, widget = play
+    seen = {plane_of(widget)}
+    for name in ("Heat map", "Arrows"):
+        widget.get_by_role("button", name=name).click()
+        seen.add(plane_of(widget))
+    assert len(seen) == 3
+    for name in ("Heat map", "Arrows"):
+        widget.get_by_role("button", name=name).click()
+
+
+def test_a_playground_that_cannot_be_made_is_a_sentence(play):
+    page, _ = play
+    output = page.locator(".jp-Cell").nth(WRONG).locator(".jp-OutputArea")
+    assert "points must be one of ring" in output.get_by_role("alert").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_nothing_for_axe_to_find_in_a_playground(play, theme):
+    page, widget = play
+    page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    name = theme.split()[-1].lower()
+    page.wait_for_function("n => document.querySelectorAll(`.cw[data-theme=${n}]`).length === 2", arg=name)
+    assert violations(page, {"include": [[".cw"]]}) == []
+
+
+def test_a_saved_playground_replays_its_film(lab, play_notebook):
+    play_notebook.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    play_notebook.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    (lab.root / "played.ipynb").write_text((lab.root / "play.ipynb").read_text())
+    page = open_notebook(lab, "played.ipynb")
+    page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    widget = page.locator(".jp-Cell").nth(SECOND).locator(".cw-playground")
+    widget.wait_for()
+    assert widget.get_by_role("button", name="Erase").count() == 0
+    assert "needs a running kernel" in widget.inner_text()
+    last, newest = plane_of(widget), step_of(widget)
+    widget.locator(".cw-scrub").focus()
+    page.keyboard.press("ArrowLeft")
+    assert step_of(widget) < newest
+    assert plane_of(widget) != last
+    page.keyboard.press("Home")
+    assert step_of(widget) == 1
+    widget.get_by_role("button", name="Play").click()
+    until(page, widget, lambda step: step == newest)
+    assert plane_of(widget) == last
+    assert page.errors == []
+    assert page.outside == []
+    page.close()
+
+
+def test_a_playground_as_a_file(page, tmp_path):
+    import torch
+
+    from course_lib.widgets import PlayFrame, Playground2D
+
+    def walk(points):
+        for step in range(1, 40):
+            yield PlayFrame(step, 0.02 * step * points[:50])
+
+    page.set_viewport_size({"width": 360, "height": 900})
+    page.goto(Playground2D(walk, points=torch.eye(2)).to_html(tmp_path / "walk.html").as_uri())
+    widget = page.locator(".cw-playground")
+    widget.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert "The run ended at step 39." in widget.inner_text()
+    before = plane_of(widget)
+    widget.locator(".cw-scrub").click(position={"x": 30, "y": 15})
+    assert step_of(widget) < 10
+    assert plane_of(widget) != before
+    assert violations(page) == []
