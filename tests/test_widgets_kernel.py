@@ -502,7 +502,7 @@ def test_a_long_run_before_the_first_picture_is_cut(monkeypatch):
 
 def test_the_picture_shows_data_samples_and_field():
     def still(points):
-        yield PlayFrame(1, torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+        yield PlayFrame(1, torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
 
     image = Playground2D(still, points=torch.tensor([[-0.5, -0.5]]), preview=1).picture().convert("RGB")
     at = lambda x, y: image.getpixel((round(1 + 232 * (x + 1) / 2), round(1 + 232 * (1 - y) / 2)))  # noqa: E731

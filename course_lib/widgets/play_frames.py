@@ -31,7 +31,7 @@ class PlayFrame(NamedTuple):
 
     step: int  # how many steps the run has made
     samples: ArrayLike  # (M, 2), in the units of the plane
-    field: ArrayLike | None = None  # (G, G) in [0, 1] at `field_points(G)`, such as a discriminator's opinion
+    field: ArrayLike | None = None  # (G, G) in [0, 1] at `field_points(G)`, such as D(x)
     arrows: ArrayLike | None = None  # (K, 4): x, y and dx, dy, drawn as long as they are
     losses: Mapping[str, float] = {}  # to plot, by name
 
@@ -52,12 +52,12 @@ class Shot(NamedTuple):
 
 
 def field_points(n: int = 24, extent: float = 1.0) -> torch.Tensor:
-    """The places where a field is asked for: float32 (n * n, 2), row by row from the top left.
+    """The places where a field is asked for: float32 (n * n, 2), row by row from the bottom left.
 
     `D(field_points(24)).reshape(24, 24)` is a `PlayFrame.field` for a plane of half-width `extent`.
     """
     line = torch.linspace(-extent, extent, n)
-    y, x = torch.meshgrid(line.flip(0), line, indexing="ij")
+    y, x = torch.meshgrid(line, line, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
 
@@ -164,7 +164,7 @@ def _field(frame: PlayFrame) -> NDArray[np.uint8]:
             f"field must lie in [0, 1], but at step {frame.step} it goes from {array.min():.3g} to "
             f"{array.max():.3g}: is a sigmoid missing?"
         )
-    return np.rint(np.clip(array, 0, 1) * (LEVELS - 1)).astype(np.uint8).ravel()
+    return np.rint(np.clip(array, 0, 1) * (LEVELS - 1)).astype(np.uint8)[::-1].ravel()
 
 
 def _array(value: ArrayLike, name: str) -> NDArray[np.float64]:
