@@ -7,11 +7,12 @@ comes with onnx, in plain numpy) must give what torch gives, on the example and 
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -73,6 +74,17 @@ def to_onnx(
         _halve(model)
         _check(model, batches, _HALVED)
     return model.SerializeToString(deterministic=True)
+
+
+def frozen(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy of a module (of a method, the copy's) that training leaves alone; others as they are."""
+    owner = getattr(fn, "__self__", None)
+    with contextlib.suppress(Exception):  # modules that cannot be copied are taken as they are
+        if isinstance(fn, nn.Module):
+            return copy.deepcopy(fn)
+        if isinstance(owner, nn.Module):
+            return getattr(copy.deepcopy(owner), fn.__name__)
+    return fn
 
 
 class _Exported(nn.Module):

@@ -93,7 +93,8 @@ async function render({ model, el }) {
   view.without(model.get("reason") || (model.alone ? ALONE : COMING));
   show();
   openNetwork(model, signal).then((network) => {
-    if (!network || signal.aborted) return;
+    if (signal.aborted) return;
+    if (!network) { view.without(model.get("reason") || ALONE); return; }
     state.network = network;
     view.withNetwork();
     show();

@@ -14,7 +14,7 @@ import traitlets
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from course_lib.export import ExportError, to_onnx
+from course_lib.export import frozen, to_onnx
 from course_lib.widgets.latent_space import LatentSpace, checked_space
 from course_lib.widgets.packing import enlarged, fitted, opened
 from course_lib.widgets.page import WidgetError, module_source
@@ -58,8 +58,9 @@ class LatentSliders(NetworkWidget):
     draws = traitlets.Bytes().tag(sync=True)  # uint8 (n, sliders): 0 is low, 255 is high
     order = traitlets.Unicode("").tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
-    reason = traitlets.Unicode("").tag(sync=True)  # why there is no decoder for the page
     values = traitlets.List(traitlets.Float()).tag(sync=True)  # of the sliders
+
+    _without = "One slider moves at a time, because decode cannot run in the page:"
 
     def __init__(
         self,
@@ -75,17 +76,18 @@ class LatentSliders(NetworkWidget):
         alt: str = "",
     ) -> None:
         self._space: LatentSpace | None = None
-        onnx = b""
         try:
             space = checked_space(dims, start, spread, names, directions, codes)
             state = _state(decode, space)
-            onnx, state["reason"] = _exported(decode, space)
             self._space = space
         except WidgetError as error:
             state = {"problem": str(error)}
         text = alt or f"{title}: images decoded along each latent dimension, one row for each."
         super().__init__(title=title, alt=text, **state)
-        self.serve(onnx)
+        if self._space is not None:
+            z = torch.from_numpy(self._space.swept(5)[:2].copy())
+            now = frozen(decode)
+            self.serve(lambda: to_onnx(now, {"z": z}, ["x"]))
 
     @property
     def z(self) -> NDArray[np.float32]:
@@ -166,12 +168,3 @@ def _sheet(images: NDArray[np.float32], k: int) -> tuple[bytes, tuple[int, int]]
         if len(data) <= _BUDGET or places == _PLACES[-1]:
             return data, (tiles.shape[3], tiles.shape[2])
         tiles = tiles[:, ::2]
-
-
-def _exported(decode: Callable[[torch.Tensor], object], space: LatentSpace) -> tuple[bytes, str]:
-    """The decoder as ONNX; or nothing, and the reason."""
-    z = torch.from_numpy(space.swept(5)[:2].copy())
-    try:
-        return to_onnx(decode, {"z": z}, ["x"]), ""  # type: ignore[arg-type]  # whatever it is, it is checked
-    except ExportError as error:
-        return b"", f"One slider moves at a time, because decode cannot run in the page: {error}"

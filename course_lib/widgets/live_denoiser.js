@@ -55,7 +55,7 @@ async function render({ model, el }) {
       while (k >= frames.length && current()) {
         const [i, began] = [frames.length, performance.now()];
         const frame = await nextLiveFrame(model, settings);
-        state.took = performance.now() - began;
+        if (frame.next) state.took = performance.now() - began;
         if (frames.length === i) frames.push(frame);
       }
     } catch (error) {
@@ -136,7 +136,8 @@ async function render({ model, el }) {
   view.without(model.get("reason") || (model.alone ? recordedWords(model) : "The network is on its way to this page; until then, this is a recorded run."));
   show(last());
   openNetwork(model, signal).then((network) => {
-    if (!network || signal.aborted) return;
+    if (signal.aborted) return;
+    if (!network) { view.without(model.get("reason") || recordedWords(model)); return; }
     state.network = network;
     view.withNetwork();
     view.show(state, last(), words());

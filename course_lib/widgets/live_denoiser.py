@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 
-from course_lib.export import ExportError, to_onnx
+from course_lib.export import frozen, to_onnx
 from course_lib.method import Step
 from course_lib.samplers import ddim
 from course_lib.widgets.diffusion_plan import Plan, checked_plan
@@ -61,12 +61,13 @@ class LiveDenoiser(NetworkWidget):
     sheet = traitlets.Bytes().tag(sync=True)  # tiles of x_t and x_0 side by side, a tile for each frame
     recording = traitlets.Dict().tag(sync=True)  # see _recorded
     note = traitlets.Unicode("").tag(sync=True)
-    reason = traitlets.Unicode("").tag(sync=True)  # why there is no network for the page
     seed = traitlets.Int(0, min=0, max=2**32 - 1).tag(sync=True)
     label = traitlets.Int(0, min=0).tag(sync=True)
     guidance = traitlets.Float(1.0, min=0.0, max=8.0).tag(sync=True)
     steps = traitlets.Int(20).tag(sync=True)
     fresh = traitlets.Bool(False).tag(sync=True)
+
+    _without = "This is a recorded run, because eps cannot run in the page:"
 
     def __init__(
         self,
@@ -85,18 +86,19 @@ class LiveDenoiser(NetworkWidget):
         alt: str = "",
     ) -> None:
         self._still = Image.new("RGB", (1, 1))
-        onnx = b""
+        plan = None
         try:
             plan = checked_plan(alpha_bar, shape, names, null, steps, label, guidance, seed, clip)
             frames = _run(eps, plan)
             state = {**plan.state(), **_recorded(frames, plan)}
             self._still = _still(frames)
-            onnx, state["reason"] = _exported(eps, plan)
         except WidgetError as error:
             state = {"problem": str(error)}
         text = alt or f"{title}: a picture that comes out of noise, step by step."
         super().__init__(title=title, alt=text, **state)
-        self.serve(onnx)
+        if plan is not None and "problem" not in state:
+            now, inputs = frozen(eps), _example(plan)
+            self.serve(lambda: to_onnx(now, inputs, ["eps"]))
 
     @traitlets.validate("steps")
     def _valid_steps(self, proposal: traitlets.Bunch) -> int:
@@ -187,13 +189,10 @@ def _still(run: list[Step]) -> Image.Image:
     return stacked([("From noise to picture", enlarged(image, 240))])
 
 
-def _exported(eps: Callable[..., Tensor], plan: Plan) -> tuple[bytes, str]:
-    """The network as ONNX; or nothing, and the reason."""
+def _example(plan: Plan) -> dict[str, Tensor]:
+    """Inputs of `eps` to export it with: a batch of two, early and late."""
     x = torch.from_numpy(page_noise(1, 2 * int(np.prod(plan.shape))).reshape(2, *plan.shape))
     inputs = {"x": x, "t": torch.tensor([len(plan.alpha_bar) - 1, 1])}
     if plan.names:
         inputs["label"] = torch.tensor([plan.label, plan.label if plan.null is None else plan.null])
-    try:
-        return to_onnx(eps, inputs, ["eps"]), ""
-    except ExportError as error:
-        return b"", f"This is a recorded run, because eps cannot run in the page: {error}"
+    return inputs
