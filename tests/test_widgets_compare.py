@@ -188,7 +188,7 @@ def test_rows_of_other_sizes_stand_in_their_own_cells():
     assert widget.rows[2]["errors"] == []
 
 
-def test_the_scale_of_differences_holds_nearly_all_of_them():
+def test_the_scale_of_differences_holds_most_of_them():
     truth = torch.zeros(4, 1, 20, 20)
     for size, scale in ((0.03, 0.05), (0.15, 0.2), (0.9, 1.0), (1.9, 2.0)):
         assert Compare({"x": truth + size}, truth=truth).scale == scale

@@ -41,7 +41,7 @@ class Compare(CourseWidget):
     inputs:    (N, C, H, W), what the models were given: noisy images, half-hidden ones.
     captions:  name -> a word or number to stand beside that row, such as a score.
     names:     what to call the N columns.
-    scale:     the difference at which the colours end, above 0 and at most 2. None: a round number that 99%
+    scale:     the difference at which the colours end, above 0 and at most 2. None: a round number that 95%
                of the differences stay below.
     title:     stands above the widget. alt: describes it to those who cannot see it.
 
@@ -176,7 +176,7 @@ def _checked_scale(
     alike = [] if true is None else [row for row in rows if row.shape == true.shape and row is not true]
     if true is None or not alike:
         return 1.0
-    reach = max(float(np.quantile(np.abs(row - true).mean(axis=1), 0.99)) for row in alike)
+    reach = max(float(np.quantile(np.abs(row - true).mean(axis=1), 0.95)) for row in alike)
     return next((step for step in _ROUND if step >= reach), _ROUND[-1])
 
 
