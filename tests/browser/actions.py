@@ -107,4 +107,4 @@ def run_cell(page, index):
         "([i, n]) => jupyterapp.shell.currentWidget.content.widgets[i].model.executionCount > (n ?? 0)",
         arg=[index, before],
     )
-    return page.locator(".jp-Cell").nth(index).locator(".jp-OutputArea").inner_text()
+    return page.locator(".jp-Cell").nth(index).locator(".jp-OutputArea").first.inner_text()
