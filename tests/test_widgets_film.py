@@ -108,7 +108,7 @@ def test_tiles_show_their_own_step_and_picture():
         wanted = np.clip([[2 * i / n - 1 - 1.5 * p for p in (0, 1)] for i in range(n + 1)], -1, 1)
         assert np.abs(state - wanted).max() < 0.06
         assert np.abs(guess + wanted).max() < 0.06
-        assert run["contrasts"] == [1] * (n + 1)  # nothing noisy here
+        assert set(widget.contrasts) == {1}  # nothing noisy here
         assert run["notes"] == [f"t = {n - i}" for i in range(n + 1)]
 
 
@@ -236,10 +236,10 @@ def test_a_typical_denoiser_is_small_and_faithful():
     run, picture = widget.runs[1], tiles(widget.sheet, 4 * 28, 28)
     for frame, step in enumerate(toy(20, seed=1)):
         assert run["steps"][frame] == step.i
-        seen = picture[run["start"] + frame] / run["contrasts"][frame]
+        seen = picture[run["start"] + frame] / widget.contrasts[run["start"] + frame]
         wanted = torch.cat(list(step.x.clamp(-1, 1)), dim=2)[0].numpy()
         level_here = run["noise"][frame]
-        assert np.abs(np.clip(seen, -1, 1) - wanted).mean() < 0.06 + 0.25 * level_here  # of other noise: 0.8
+        assert np.abs(np.clip(seen, -1, 1) - wanted).mean() < 0.12 + 0.25 * level_here  # other noise: 0.8
         guess = torch.cat(list(step.x0), dim=2)[0].numpy()
         assert np.abs(picture[run["guesses"][frame]] - guess).mean() < 0.06
 
@@ -627,7 +627,7 @@ def test_frames_that_break_off_are_shown():
 def test_ten_thousand_frames_of_a_film():
     widget = TrainingFilm(Frame(i, grey(0), {"loss": 1.0}) for i in range(10_000))
     assert widget.problem == ""
-    assert len(widget.steps) == 32
+    assert len(widget.steps) == 24
     assert (widget.steps[0], widget.steps[-1]) == (0, 9999)
     assert len(widget.lines[0]["x"]) <= 256
 

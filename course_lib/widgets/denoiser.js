@@ -1,7 +1,6 @@
 // One sampler or several on their way from noise to picture, moved together by one bar.
 
 const DENOISER_STYLE = `
-.cw-fit { display: inline-block; max-width: 100%; min-width: min(100%, 420px); }
 .cw-runs { display: flex; flex-wrap: wrap; gap: 20px 32px; align-items: flex-start; margin-bottom: 16px; }
 .cw-run { max-width: 100%; }
 .cw-run-name { display: flex; gap: 8px; align-items: center; font-weight: 600; }
@@ -32,7 +31,7 @@ async function render({ model, el }) {
   const moments = model.get("moments");
   const [width, height] = model.get("tile");
   const count = model.get("pictures");
-  const sheet = unfaded(await openSheet(model.get("sheet"), "image/webp", width * count, height), runs);
+  const sheet = unfaded(await openSheet(model.get("sheet"), "image/webp", width * count, height), model.get("contrasts"));
   const view = denoiserView(model);
   const say = announcer(view.root, signal);
   const knowsNoise = runs.every((run) => run.noise[0] !== null);
@@ -77,21 +76,18 @@ async function render({ model, el }) {
 }
 
 // Noise is stored with its contrast lowered, which saves bytes; turn it up again, once.
-function unfaded(sheet, runs) {
+function unfaded(sheet, contrasts) {
   const canvas = element("canvas", { width: sheet.bitmap.width, height: sheet.bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(sheet.bitmap, 0, 0);
-  for (const run of runs) {
-    run.contrasts.forEach((contrast, frame) => {
-      if (contrast === 1) return;
-      const index = run.start + frame;
-      const [x, y] = [(index % sheet.columns) * sheet.tileWidth, Math.floor(index / sheet.columns) * sheet.tileHeight];
-      const pixels = context.getImageData(x, y, sheet.tileWidth, sheet.tileHeight);
-      const table = Uint8ClampedArray.from({ length: 256 }, (_, value) => (value - 127.5) / contrast + 127.5);
-      for (let i = 0; i < pixels.data.length; i++) if (i % 4 < 3) pixels.data[i] = table[pixels.data[i]];
-      context.putImageData(pixels, x, y);
-    });
-  }
+  contrasts.forEach((contrast, index) => {
+    if (contrast === 1) return;
+    const [x, y] = [(index % sheet.columns) * sheet.tileWidth, Math.floor(index / sheet.columns) * sheet.tileHeight];
+    const pixels = context.getImageData(x, y, sheet.tileWidth, sheet.tileHeight);
+    const table = Uint8ClampedArray.from({ length: 256 }, (_, value) => (value - 127.5) / contrast + 127.5);
+    for (let i = 0; i < pixels.data.length; i++) if (i % 4 < 3) pixels.data[i] = table[pixels.data[i]];
+    context.putImageData(pixels, x, y);
+  });
   return { ...sheet, bitmap: canvas };
 }
 
@@ -123,7 +119,7 @@ function runPanel(model, run, r) {
   const bar = element("div");
   const level = element("span");
   const colours = RUN_COLOURS[r % RUN_COLOURS.length];
-  const panel = element("section", { class: "cw-run", "aria-label": name, style: `width:${wide}px;--light:${colours[0]};--dark:${colours[1]}` });
+  const panel = element("div", { class: "cw-run", role: "group", "aria-label": name, style: `width:${wide}px;--light:${colours[0]};--dark:${colours[1]}` });
   if (run.name) panel.append(element("div", { class: "cw-run-name" }, run.name));
   panel.append(step, rowLabel("x", "t", "what the sampler holds"), x);
   if (guess) panel.append(rowLabel("x", "0", "its guess of the end"), guess);

@@ -53,6 +53,7 @@ class Denoiser(CourseWidget):
     tile = traitlets.List(traitlets.Int()).tag(sync=True)  # width, height of one image, in pixels
     pictures = traitlets.Int(1).tag(sync=True)
     captions = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    contrasts = traitlets.List(traitlets.Float()).tag(sync=True)  # of each tile, see `faded`
     runs = traitlets.List(traitlets.Dict()).tag(sync=True)  # see _page_run
     moments = traitlets.List(traitlets.Float()).tag(sync=True)  # 0..1, rising: all places of all runs
     reading = traitlets.Unicode("").tag(sync=True)  # how several runs are compared
@@ -119,10 +120,11 @@ def _state(runs: list[Run], noise: object, names: Sequence[str] | None) -> dict[
     if captions and len(captions) != shown:
         raise WidgetError(f"names has {len(captions)} entries, but {shown} pictures are shown.")
     placed, same_noise = aligned(runs) if callable(noise) else ([run.places() for run in runs], False)
-    tiles: list[np.ndarray] = []
-    states = [_page_run(run, places, tiles) for run, places in zip(runs, placed, strict=True)]
+    strips: list[np.ndarray] = []
+    states = [_page_run(run, places, strips) for run, places in zip(runs, placed, strict=True)]
     for run, state in zip(runs, states, strict=True):  # the clean guesses apart from the noise: no bleeding
-        state["guesses"] = _add_guesses(run, tiles)
+        state["guesses"] = _add_guesses(run, strips)
+    tiles, contrasts = zip(*map(faded, strips), strict=True)
     _, height, width = runs[0].size
     budget = min(_MOST, int(_DENSITY * sum(tile.size for tile in tiles)))
     reading = "at the same noise level" if same_noise else "after the same share of their steps"
@@ -130,6 +132,7 @@ def _state(runs: list[Run], noise: object, names: Sequence[str] | None) -> dict[
         "sheet": frame_sheet(tiles, budget, _QUALITIES),
         "tile": [width, height],
         "pictures": shown,
+        "contrasts": list(contrasts),
         "captions": captions,
         "runs": states,
         "moments": sorted({place for places in placed for place in places}),
@@ -138,13 +141,10 @@ def _state(runs: list[Run], noise: object, names: Sequence[str] | None) -> dict[
     }
 
 
-def _page_run(run: Run, places: list[float], tiles: list[np.ndarray]) -> dict[str, object]:
-    """What the page knows of a run; adds a tile for each frame."""
-    contrasts, start = [], len(tiles)
-    for frame in run.frames:
-        tile, contrast = faded(strip(frame.x))
-        tiles.append(tile)
-        contrasts.append(contrast)
+def _page_run(run: Run, places: list[float], strips: list[np.ndarray]) -> dict[str, object]:
+    """What the page knows of a run; adds the pictures of each frame."""
+    start = len(strips)
+    strips.extend(strip(frame.x) for frame in run.frames)
     return {
         "name": run.name,
         "places": places,
@@ -153,17 +153,16 @@ def _page_run(run: Run, places: list[float], tiles: list[np.ndarray]) -> dict[st
         "notes": [frame.note for frame in run.frames],
         "noise": [frame.noise for frame in run.frames],  # None where it is not known
         "start": start,  # of its tiles
-        "contrasts": contrasts,
     }
 
 
-def _add_guesses(run: Run, tiles: list[np.ndarray]) -> list[int]:
-    """The tile of each frame's guess of the end, -1 where there is none."""
+def _add_guesses(run: Run, strips: list[np.ndarray]) -> list[int]:
+    """The tile of each frame's guess of the end, -1 where there is none; adds their pictures."""
     where = []
     for frame in run.frames:
-        where.append(-1 if frame.x0 is None else len(tiles))
+        where.append(-1 if frame.x0 is None else len(strips))
         if frame.x0 is not None:
-            tiles.append(strip(frame.x0))
+            strips.append(strip(frame.x0))
     return where
 
 

@@ -38,7 +38,7 @@ class Frame(NamedTuple):
     images: Lazy = None  # (N, C, H, W) in [-1, 1]; the first 16 are kept
     losses: Mapping[str, float] = {}
     points: Lazy = None  # (N, 2), such as generated points; 200 of them are kept
-    field: Lazy = None  # (G, G), G = 2..64, such as D(x): row i belongs to y_i, column j to x_j, both rising
+    field: Lazy = None  # (G, G), G = 2..64, such as D(x): row i is y_i, column j x_j, from edge to edge
 
 
 class Shot(NamedTuple):

@@ -1,7 +1,7 @@
 // Playing through moments: a bar to scrub, play and pause, a moment back and on, speed. For widgets that show time.
 
 const PLAYER_STYLE = `
-.cw-player { max-width: 100%; }
+.cw-fit { display: inline-block; max-width: 100%; min-width: min(100%, 420px); } /* as wide as what stands over the bar */
 .cw-scrub { position: relative; height: 30px; margin: 0 10px 4px; border-radius: 4px; cursor: pointer; touch-action: none; user-select: none; }
 .cw-scrub::before { content: ""; position: absolute; left: 0; right: 0; bottom: 12px; height: 6px; border-radius: 3px; background: var(--line); }
 .cw-scrub canvas { position: absolute; inset: 0; width: 100%; height: 100%; }

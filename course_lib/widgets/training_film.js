@@ -1,12 +1,11 @@
 // A training to play: pictures, points on a landscape, losses, all at the same step.
 
 const FILM_STYLE = `
-.cw-fit { display: inline-block; max-width: 100%; min-width: min(100%, 420px); }
 .cw-film-row { display: flex; flex-wrap: wrap; gap: 16px 28px; align-items: flex-start; margin-bottom: 12px; }
 .cw-film-row > div { max-width: 100%; }
 .cw-film-images { display: block; max-width: 100%; image-rendering: pixelated; }
 .cw-film-plane { position: relative; width: 300px; max-width: 100%; aspect-ratio: 1; border: 1px solid var(--line); border-radius: 4px; overflow: hidden; background: var(--paper); }
-.cw-film-plane canvas { width: 100%; height: 100%; display: block; }
+.cw-film-plane canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
 .cw-film-key { display: flex; flex-wrap: wrap; gap: 2px 14px; max-width: 300px; margin-top: 6px; font-size: 13px; }
 .cw-film-key span { display: inline-flex; gap: 6px; align-items: center; }
 .cw-film-key i { width: 10px; height: 10px; border-radius: 50%; background: var(--light); flex: none; }
@@ -83,8 +82,8 @@ function filmView(model) {
     });
     row.append(element("div", {}, images));
   }
-  const plane = element("canvas", { width: PLANE, height: PLANE, role: "img", "aria-label": "The plane at this step" });
-  if (model.get("extent").length) row.append(element("div", {}, element("div", { class: "cw-film-plane" }, plane), planeKey(model)));
+  const plane = element("div", { class: "cw-film-plane", role: "img", "aria-label": "The plane at this step" });
+  if (model.get("extent").length) row.append(element("div", {}, plane, planeKey(model)));
   const help = "Drag the bar, or focus it and use the arrow keys (Shift: ten moments, Home and End: first and last, space: play).";
   root.append(element("style", {}, FILM_STYLE), element("div", { class: "cw-title" }, model.get("title")),
     element("div", { class: "cw-fit" }, step, row, bar),
@@ -114,22 +113,30 @@ function paintGrid(canvas, sheet, tile, count, width, height) {
   }
 }
 
-// Gives `paint(k, dark)`: the heat map of moment k, the real points, and the generated ones on top.
-function filmPlane(model, canvas, fields) {
-  const context = canvas.getContext("2d");
-  const [made, real, ends] = [bytesOf(model.get("points")), bytesOf(model.get("real")), model.get("point_ends")];
+// Gives `paint(k, dark)`. Three canvases lie one on the other: the heat map, one pixel a cell, which the browser
+// enlarges; the real points, painted once a theme; the generated ones.
+function filmPlane(model, plane, fields) {
   const cells = model.get("cells");
-  const small = fields ? element("canvas", { width: cells, height: cells }) : null;
+  const layer = (side, style = "") => {
+    const canvas = element("canvas", { width: side, height: side, "aria-hidden": "true", style });
+    plane.append(canvas);
+    return canvas;
+  };
+  const spill = 50 / Math.max(cells - 1, 1); // the outer values lie on the edges, so the outer pixels reach half over them
+  const field = fields ? layer(cells, `inset:${-spill}%;width:${100 + 2 * spill}%;height:${100 + 2 * spill}%`) : null;
+  const [behind, front] = [layer(PLANE), layer(PLANE).getContext("2d")];
+  const [made, real, ends] = [bytesOf(model.get("points")), bytesOf(model.get("real")), model.get("point_ends")];
   const tiles = model.get("field_tiles");
+  let [theme, dot] = [null, null];
   return (k, dark) => {
-    context.clearRect(0, 0, PLANE, PLANE);
-    if (fields && tiles[k] >= 0) {
-      paintField(small, fields, tiles[k], cells, dark);
-      context.imageSmoothingEnabled = true;
-      context.drawImage(small, 0, 0, PLANE, PLANE);
+    if (theme !== dark) {
+      behind.width = PLANE; // also clears
+      paintCloud(behind.getContext("2d"), real, 0, real.length / 2, pointDot(REAL[dark ? 1 : 0], dark));
+      [theme, dot] = [dark, pointDot(MADE[dark ? 1 : 0], dark)];
     }
-    paintCloud(context, real, 0, real.length / 2, REAL[dark ? 1 : 0], dark);
-    paintCloud(context, made, ends[k - 1] ?? 0, ends[k], MADE[dark ? 1 : 0], dark);
+    if (fields) paintField(field, fields, tiles[k], cells, dark);
+    front.clearRect(0, 0, PLANE, PLANE);
+    paintCloud(front, made, ends[k - 1] ?? 0, ends[k], dot);
   };
 }
 
@@ -137,6 +144,7 @@ function filmPlane(model, canvas, fields) {
 function paintField(canvas, fields, tile, cells, dark) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.clearRect(0, 0, cells, cells);
+  if (tile < 0) return;
   paintPart(context, fields, tile, 0, cells, 0, 0);
   const pixels = context.getImageData(0, 0, cells, cells);
   const [low, high, paper] = [MADE, REAL, PAPER].map((pair) => rgb(pair[dark ? 1 : 0]));
@@ -152,15 +160,22 @@ function rgb(hex) {
   return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 }
 
-function paintCloud(context, places, from, to, colour, dark) {
+// One point, painted once and copied for all.
+function pointDot(colour, dark) {
+  const canvas = element("canvas", { width: 15, height: 15 });
+  const context = canvas.getContext("2d");
   context.fillStyle = colour;
   context.strokeStyle = PAPER[dark ? 1 : 0]; // a rim, so that points show on their own colour
   context.lineWidth = 1.5;
+  context.arc(7.5, 7.5, 6, 0, 2 * Math.PI);
+  context.fill();
+  context.stroke();
+  return canvas;
+}
+
+function paintCloud(context, places, from, to, dot) {
   for (let i = from; i < to; i++) {
-    context.beginPath();
-    context.arc((places[2 * i] / 255) * PLANE, (1 - places[2 * i + 1] / 255) * PLANE, 6, 0, 2 * Math.PI);
-    context.fill();
-    context.stroke();
+    context.drawImage(dot, (places[2 * i] / 255) * PLANE - 7.5, (1 - places[2 * i + 1] / 255) * PLANE - 7.5);
   }
 }
 

@@ -22,7 +22,7 @@ from course_lib.widgets.page import WidgetError, module_source
 from course_lib.widgets.points import Extent, box, checked_points
 
 _IMAGES, _FIELDS = 45_000, 25_000  # bytes of the two sheets
-_QUALITIES = (50, 35, 25, 18)
+_QUALITIES = (50, 35, 25, 18, 12)
 
 
 class TrainingFilm(CourseWidget):
@@ -34,7 +34,7 @@ class TrainingFilm(CourseWidget):
             None: the box that holds 98% of all points; needed where there are fields and no points.
     field_name: what the heat map shows. centre: its neutral value, 1/2 for a discriminator, 0 for a critic.
     log:    draw the losses on a logarithmic axis (all of them must be above 0).
-    most:   at most so many moments are kept for the page, 2 to 64.
+    most:   at most so many moments are kept for the page, 2 to 64. None: 24 with pictures, 48 without.
     title:  stands above the widget. alt: describes it to those who cannot see it.
 
     `widget.moment` is the moment that is shown, from 0; setting it moves the widget.
@@ -74,14 +74,14 @@ class TrainingFilm(CourseWidget):
         field_name: str = "D(x)",
         centre: float = 0.5,
         log: bool = False,
-        most: int = 32,
+        most: int | None = None,
         title: str = "Training film",
         alt: str = "",
     ) -> None:
         self._still = Image.new("RGB", (1, 1))
         try:
             film, stop = _filmed(frames)
-            shots = evenly(film.shots(), checked_most(most))
+            shots = _kept(film.shots(), most)
             state = _state(film, shots, log)
             state |= _plane_state(shots, real, extent, field_name, float(centre))
             state["note"] = " ".join(text for text in (stop, film.note()) if text)
@@ -128,6 +128,11 @@ def _filmed(frames: object) -> tuple[Film, str]:
     if not film.shots():
         raise WidgetError("The film is empty: add a frame with film.add(step, images=..., losses=...).")
     return film, ""
+
+
+def _kept(shots: list[Shot], most: int | None) -> list[Shot]:
+    pictures = any(shot.images is not None for shot in shots)
+    return evenly(shots, (24 if pictures else 48) if most is None else checked_most(most))
 
 
 def _state(film: Film, shots: list[Shot], log: bool) -> dict[str, object]:

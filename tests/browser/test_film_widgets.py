@@ -241,13 +241,15 @@ def test_a_film_moves_its_pictures_points_and_losses(page, tmp_path):
     assert now(widget) == 10  # what the training came to
     assert "step 1,000" in widget.inner_text()
     assert "D2" in widget.inner_text().replace("\n", "").replace(" ", "")
-    seen = [tuple(picture(widget, s) for s in (".cw-film-images", ".cw-film-plane canvas"))]
+    seen = [tuple(picture(widget, s) for s in (".cw-film-images", ".cw-film-plane canvas:last-child"))]
     cursor = widget.locator(".cw-now")
     right = cursor.bounding_box()["x"]
     widget.locator(".cw-scrub").focus()
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-        seen.append(tuple(picture(widget, s) for s in (".cw-film-images", ".cw-film-plane canvas")))
+        seen.append(
+            tuple(picture(widget, s) for s in (".cw-film-images", ".cw-film-plane canvas:last-child"))
+        )
     assert len({images for images, _ in seen}) == 4
     assert len({plane for _, plane in seen}) == 4
     assert cursor.bounding_box()["x"] < right
@@ -268,7 +270,7 @@ def test_pressing_on_the_losses_jumps_there(page, tmp_path):
 def test_the_field_s_colours_follow_value_and_theme(page, tmp_path):
     widget = open_widget(page, tmp_path, film())
     at = "(c, [x, y]) => Array.from(c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data)"
-    canvas = widget.locator(".cw-film-plane canvas")
+    canvas = widget.locator(".cw-film-plane canvas").first
     page.wait_for_function("document.querySelector('.cw[data-theme=light]')")
     left, right = (canvas.evaluate(at, [x, 0.9]) for x in (0.97, 0.03))  # the last field falls to the right
     assert left[2] > left[0] + 50  # D near 0: blue
