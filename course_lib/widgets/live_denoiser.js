@@ -4,10 +4,13 @@
 const LIVE_STYLE = `
 .cw-live-row { display: flex; flex-wrap: wrap; gap: 16px 28px; align-items: flex-start; margin-bottom: 12px; }
 .cw-live-images { display: flex; flex-wrap: wrap; gap: 12px 16px; }
+.cw-live-row > div { min-width: 0; }
+.cw-live-images > div { flex: 1 1 130px; min-width: 0; }
 .cw-live-images .cw-image { max-width: 100%; }
 .cw-live-label { margin: 0 0 4px; font-size: 13px; }
 .cw-live-label i { font-family: Georgia, serif; }
 .cw-live-form { flex: 1 1 220px; max-width: 340px; display: grid; gap: 8px; }
+.cw-live-form[hidden] { display: none; }
 .cw-field { display: grid; grid-template-columns: 76px minmax(0, 1fr); gap: 10px; align-items: center; }
 .cw-field select, .cw-field input[type=number] { min-width: 0; height: 30px; padding: 3px 6px; border: 1px solid var(--line); border-radius: 6px;
   background: var(--paper); color: var(--ink); font: inherit; font-size: 13px; }
@@ -202,7 +205,7 @@ async function recordedFrames(model) {
 
 function contrast(canvas, factor) {
   if (factor === 1) return;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = canvas.getContext("2d");
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
   for (let i = 0; i < pixels.data.length; i++) if (i % 4 < 3) pixels.data[i] = (pixels.data[i] - 127.5) / factor + 127.5;
   context.putImageData(pixels, 0, 0);
@@ -230,6 +233,7 @@ function liveView(model, guided, signal) {
   const shown = Math.max(1, Math.round(196 / Math.max(width, height))) * width;
   const canvas = (label) => element("canvas", { class: "cw-image", width, height, role: "img", "aria-label": label, style: `width:${shown}px` });
   const [x, guess] = [canvas("What the sampler holds"), canvas("Its guess of the end")];
+  x.getContext("2d", { willReadFrequently: true }); // for `contrast`
   const figure = (image, letter, index, text) => element("div", {}, element("div", { class: "cw-live-label" },
     element("i", {}, letter), element("sub", {}, index), `, ${text}`), image);
   const form = liveForm(model, guided, signal);
