@@ -20,7 +20,7 @@ dist=node_modules/onnxruntime-web/dist
 
 # The loader looks for files beside itself. In a page that is one file there are none: it is kept as text, told
 # another address, and given the WebAssembly as bytes. (And a home folder that nothing uses loses its path.)
-sed -e 's#import\.meta\.url#"file:///"#g' -e 's#/home/web_user#/web_user#' \
+sed -e 's#import\.meta\.url#"file:///"#g' -e 's#/home\(/web_user\)#\1#' \
     "$dist/ort-wasm-simd-threaded.mjs" >loader.mjs
 cat >entry.mjs <<EOF
 import { InferenceSession, Tensor, env } from "./$dist/ort.wasm.min.mjs";
