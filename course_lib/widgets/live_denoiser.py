@@ -120,7 +120,7 @@ class LiveDenoiser(NetworkWidget):
 def _run(eps: Callable[..., Tensor], plan: Plan) -> list[Step]:
     """The run that the widget begins with, all frames. Raises `WidgetError` where `eps` fails."""
     if not callable(eps):
-        raise WidgetError(f"eps must be a function of (x, t), but it is a {type(eps).__name__}.")
+        raise WidgetError(f"eps must be a function of (x, t), but its type is {type(eps).__name__}.")
     noise = page_noise(plan.seed, int(np.prod(plan.shape))).reshape(1, *plan.shape)
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
