@@ -10,6 +10,7 @@ import base64
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from course_lib.widgets.page import WidgetError, live_html, picture_html, problem_html, write_page
@@ -76,7 +77,19 @@ class CourseWidget(anywidget.AnyWidget):
 def _encode(image: Image.Image, format: str) -> bytes:
     out = io.BytesIO()
     if format == "PNG":
-        image.quantize(32).save(out, "PNG", optimize=True)  # few colours: a quarter of the bytes
+        _in_few_colours(image).save(out, "PNG", optimize=True)  # a quarter of the bytes
     else:
-        image.save(out, format, quality=60, method=6)
+        image.save(out, format, quality=45, method=6)
     return out.getvalue()
+
+
+def _in_few_colours(image: Image.Image) -> Image.Image:
+    """The picture in 12 greys and 24 colours; counted together, many greys would leave few for the rest."""
+    pixels = np.asarray(image.convert("RGB"))
+    coloured = pixels[np.ptp(pixels, axis=2) > 24]
+    palette = np.linspace(0, 255, 12).round().astype(np.uint8).repeat(3).tolist()
+    if len(coloured):
+        palette += (Image.fromarray(coloured[None]).quantize(24).getpalette() or [])[:72]
+    holder = Image.new("P", (1, 1))
+    holder.putpalette(palette)
+    return image.convert("RGB").quantize(palette=holder, dither=Image.Dither.NONE)

@@ -48,7 +48,9 @@ main {{ max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem; }}
 
 def module_source(*names: str) -> str:
     """The ES module of one widget as one text: the shared `base.js`, then each `NAME.js` in turn."""
-    return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *names))
+    text = "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *names))
+    # every widget of a notebook carries its module: what the files say to their readers stays in the files
+    return "\n".join(line for line in text.split("\n") if line and not line.lstrip().startswith("//"))
 
 
 def data_uri(mime: str, data: bytes) -> str:

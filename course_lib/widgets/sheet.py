@@ -144,7 +144,7 @@ def encode_sheet(tiles: Bytes3, columns: int) -> bytes:
     """The tiles as one lossy WebP. Raises `WidgetError` where the sheet would be too large for a browser.
 
     Lossy, because lossless sheets are three times as large: at this quality a Fashion-MNIST sheet differs by
-    about two of 255 grey levels on average. For looking only; numbers are never read back from it.
+    about three of 255 grey levels on average. For looking only; numbers are never read back from it.
     """
     sheet = tiled(tiles, columns)
     if max(sheet.size) > _LARGEST:
@@ -154,5 +154,5 @@ def encode_sheet(tiles: Bytes3, columns: int) -> bytes:
             "use a smaller n or smaller images."
         )
     out = io.BytesIO()
-    sheet.save(out, "WEBP", quality=80, method=6)
+    sheet.save(out, "WEBP", quality=72, method=6)
     return out.getvalue()
