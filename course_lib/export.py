@@ -112,14 +112,15 @@ def _written(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -
     batch = torch.export.Dim("batch")
     try:
         with _silence(), torch.no_grad():
-            program = torch.onnx.export(
+            traced = torch.export.export(
                 module,
                 tuple(inputs.values()),
-                input_names=list(inputs),
-                output_names=outputs,
-                dynamo=True,
                 dynamic_shapes=(tuple({0: batch} for _ in inputs),),
-                verbose=False,
+                strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,  # torch 2.9 cannot write its guards as ONNX
+            )
+            program = torch.onnx.export(
+                traced, (), input_names=list(inputs), output_names=outputs, dynamo=True, verbose=False
             )
     except Exception as error:  # the exporter wraps whatever went wrong, several times over
         cause: BaseException = error
