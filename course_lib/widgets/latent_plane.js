@@ -61,9 +61,9 @@ async function render({ model, el }) {
   const move = (z) => {
     state.z = plane.space.inside(z);
     show();
-    live?.ask(state.z);
     model.set("z", state.z);
-    model.save_changes();
+    if (live) live.ask(state.z);
+    else model.save_changes();
     say(view.readout.textContent);
   };
   const moved = () => {
@@ -123,6 +123,7 @@ function liveImage(model, view, paintSheet, say, signal) {
     view.source.textContent = sentence;
   };
   const answered = ({ problem, size }, buffers, inTime, newest) => {
+    if (newest) model.save_changes(); // `z` in the kernel: once the hand rests, for messages are what costs time here
     if (problem) {
       standIn(problem);
       say(problem);

@@ -17,6 +17,7 @@ const PLAY_STYLE = `
 .cw-play-keys label { display: inline-flex; gap: 6px; align-items: center; color: var(--quiet); font-size: 13px; }
 .cw-play-keys select { padding: 3px 4px; border: 1px solid var(--line); border-radius: 6px; background: var(--paper); color: var(--ink); font: inherit; }
 .cw-playground .cw-player { margin-top: 8px; }
+.cw-play-keys select { max-width: 100px; }
 .cw-play-go { min-width: 76px; }
 .cw-play-legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 13px; }
 .cw-play-legend span { display: inline-flex; gap: 6px; align-items: center; }

@@ -32,8 +32,9 @@ LIVE = [
     "plane.refresh()",
     "time.sleep(8)",
     "seen.update(sign=1.0, wait=0.0)",
+    "print(json.dumps(plane.z))",
 ]
-SHOWN, AGAIN, TRAINED, SLOW, READ, BREAK, MEND, REFRESH, BUSY, RESET = range(1, 11)
+SHOWN, AGAIN, TRAINED, SLOW, READ, BREAK, MEND, REFRESH, BUSY, RESET, POINT = range(1, 12)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,8 @@ def test_the_kernel_decodes_what_the_model_is_now(live):
     page, widget = live
     drag(page, widget, (0.5, 0.5), (0.9, 0.1))
     settled(page, widget, (2.4, 2.4))
+    page.wait_for_timeout(300)
+    assert json.loads(run_cell(page, POINT)) == pytest.approx([2.4, 2.4], abs=0.05)
     run_cell(page, TRAINED)  # the model changed; the sheet did not
     widget.locator(".cw-plane").focus()
     page.keyboard.press("Shift+ArrowLeft")
