@@ -111,7 +111,7 @@ def colorizer_openmoji(steps: int = 1_500) -> Recipe:
 
 
 def ddpm_fashion_class(steps: int = 7_500) -> Recipe:
-    """Clothes out of noise, of the class one asks for; from all of Fashion-MNIST. About 25 minutes.
+    """Clothes out of noise, of the class one asks for; from all of Fashion-MNIST. About 30 minutes.
 
     The 58,000 pictures that are not bundled are found or fetched by `data.fashion(full=True)`.
     """
@@ -124,8 +124,8 @@ def ddpm_fashion_class(steps: int = 7_500) -> Recipe:
         evaluate=evaluate.class_samples,
         about="Diffusion model with classes (v-prediction, cosine schedule), trained on 58,000 pictures of "
         "Fashion-MNIST",
-        limits="Prints and lettering are only hinted at, and sandals sometimes come apart. Guidance above 4 "
-        "gives pictures that are all alike.",
+        limits="Prints and lettering are only hinted at, some sandals come apart. Guidance 2 mends much of "
+        "that; from 4 on the pictures grow pale and alike.",
         licence=FASHION,
     )
 

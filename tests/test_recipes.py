@@ -246,7 +246,7 @@ def test_samples_of_a_model_that_remembers_are_told_from_those_of_the_wrong_clas
     )
     assert scores["class accuracy, real pictures"] > 0.85
     # ten pictures again and again are further away than 120 different ones from other people's wardrobes
-    assert scores["Fréchet distance, guidance 1"] > 2 * scores["Fréchet distance, training pictures"]
+    assert scores["Fréchet distance, guidance 1"] > 2 * scores["Fréchet distance, training pictures"] > 1
     again = data.fashion("validation").floats
     monkeypatch.setattr(evaluate, "_samples", lambda *_: again)
     assert evaluate.class_samples(Remembers(), "validation")["Fréchet distance, guidance 1"] < 0.01

@@ -358,6 +358,9 @@ def test_promised_scores_are_reached():
     scores = {name: entry["scores"] for name, entry in BUNDLED.items()}
     assert scores["ae32_fashion"]["ratio to PCA"] <= 0.42
     assert scores["fashion_features"]["accuracy"] >= 0.91
+    samples = scores["ddpm_fashion_class"]
+    assert samples["Fréchet distance, guidance 1"] < 1.5
+    assert samples["class accuracy, guidance 2"] > 0.95 > samples["class accuracy, guidance 1"] > 0.85
     psnr = scores["denoiser_fashion"]
     for kind in ("gaussian", "salt and pepper"):
         others = [v for k, v in psnr.items() if k.startswith(f"{kind}, ") and "autoencoder" not in k]
