@@ -13,17 +13,17 @@ import torch
 from torch import nn
 
 from course_lib import check
+from course_lib.check.compare import difference, same
 from course_lib.check.core import Exercise, Property, Result
 from course_lib.check.properties import (
+    backward_left_to_caller,
     close_to,
     device_kept,
-    difference,
     dtype_kept,
     fresh_noise,
     gradient_flows,
     input_unchanged,
     returns_tensor,
-    same,
     shape,
 )
 
@@ -264,6 +264,33 @@ def too_many_arguments(x, y):
     return x
 
 
+# A message quotes the line that stopped: it must not stand beside the words that are looked for.
+def beyond_the_end(x):
+    return x[7]
+
+
+def matrices_do_not_fit(x):
+    return x @ x
+
+
+def shapes_do_not_fit(x):
+    return x + torch.ones(2)
+
+
+def tensor_called(x):
+    return x(0)
+
+
+def backward_of_many(x):
+    return x.clone().requires_grad_().square().backward()
+
+
+def integers_put_into_floats(x):
+    y = x.clone()
+    y[x > 0] = torch.ones(3, dtype=torch.long)[0].expand(int((x > 0).sum()))
+    return y
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -280,8 +307,13 @@ def too_many_arguments(x, y):
         (lambda x: 3, ("return an int,", "Leave out `.item()` or `int(...)`")),
         (lambda x: (x**2).mean().item(), ("return a float,", "Leave out `.item()`")),
         (lambda x: ((x**2).mean(dim=1),), ("tuple", "comma")),
-        (lambda x: x[7], ("IndexError", "in line")),
-        (lambda x: x @ x, ("RuntimeError", "number of features")),
+        (beyond_the_end, ("IndexError", "in line", "return x[7]")),
+        (matrices_do_not_fit, ("RuntimeError", "is a `.T` missing?")),
+        (shapes_do_not_fit, ("RuntimeError", "is a step missing before this line")),
+        (tensor_called, ("TypeError", "`optimizer.step()` takes no loss")),
+        (backward_of_many, ("RuntimeError", "A loss is one number")),
+        (integers_put_into_floats, ("RuntimeError", "convert them with `.to(x)`")),
+        (lambda x: [row.square().mean() for row in x], ("return a list,", "torch.stack")),
         (lambda x: (x**2).mean(), ("shape ()", "(4,)")),
         (lambda x: (x**2).mean(dim=1) * torch.nan, ("4 of your 4 numbers",)),
         (lambda x: (x**2).mean(dim=1) + 1, ("At [", "it should be")),
@@ -403,6 +435,86 @@ def test_mistakes_are_compared_under_equal_noise():
     only_new = exercise(fresh_noise(), reference=noisy)
     told(lambda x: x, "the noise missing", of=only_new)
     told(lambda x: torch.manual_seed(0) and noisy(x), "Is a seed", of=only_new)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, None])
+def test_noise_has_nothing_to_do_with_the_inputs(seed):
+    seen = []
+
+    def watches(x):
+        u = torch.rand_like(x)
+        seen.append(torch.stack([x, u]).corrcoef()[0, 1].abs())
+        return x + u
+
+    several = exercise(
+        Property("answer", lambda t: t.answer(t.student) is None),
+        Property("answers", lambda t: not t.answers(t.student, 2)),
+        fresh_noise(),
+        reference=watches,
+        draw=lambda g: (torch.rand(10_000, generator=g),),
+    )
+    assert several(watches, seed=seed).passed
+    assert len(seen) == 6
+    assert max(seen) < 0.1
+
+
+def test_answers_in_a_row_draw_further_noise_from_one_state():
+    found = []
+    noise = exercise(Property("notes", lambda t: found.append(t.answers(t.student, 3))))
+    for _ in range(2):
+        noise(lambda x: torch.rand(5), seed=3)
+    assert same(found[0], found[1], 0, 0)
+    assert len({tuple(y.tolist()) for y in found[0]}) == 3
+
+
+def test_a_mistake_that_matches_by_chance_is_not_told():
+    first = []
+
+    def lucky(x):
+        first.append(x.mean() + 1)
+        return first[0]
+
+    values = exercise(close_to((lucky, "Lucky.")), reference=lambda x: x.mean())
+    result = told(lambda x: x.mean() + 1, "it should be", of=values)
+    assert "Lucky" not in result.message
+    assert len(first) == 2
+
+
+def test_code_that_works_for_float32_only_is_told_so():
+    def thirds(x):
+        return x**2 @ torch.full((3,), 1 / 3)
+
+    result = told(thirds, "With float32 your code works", "give new values the type", "full((3,)")
+    assert result.property == "dtype"
+    for error in (check.explain.NotAttempted, check.explain.Complaint):  # these say enough by themselves
+
+        def complains(x, error=error):
+            if x.dtype == torch.float64:
+                raise error("Something of its own.")
+            return (x**2).mean(dim=1)
+
+        result = exercise(dtype_kept())(complains, seed=1)
+        assert result.message == "Something of its own."
+
+
+def test_backward_is_left_to_the_caller():
+    def loss(x):
+        return x.square().mean()
+
+    def differentiates(x):
+        loss(x).backward()
+        return loss(x)
+
+    losses = exercise(backward_left_to_caller(differentiates), close_to(), reference=loss)
+    assert losses(loss, seed=1).passed
+    told(differentiates, "calls `backward()` itself", of=losses)
+    weights = exercise(
+        backward_left_to_caller(lambda m, x: loss(m(x)).backward()),
+        reference=lambda m, x: loss(m(x)),
+        draw=lambda g: (nn.Linear(3, 2), torch.randn(4, 3, generator=g)),
+    )
+    told(lambda m, x: loss(m(x.detach())).backward() or loss(x), "calls `backward()` itself", of=weights)
+    assert weights(lambda m, x: loss(m(x)), seed=1).passed
 
 
 def test_fresh_noise_finds_a_seed_set_once():

@@ -153,6 +153,14 @@ def f(x, share):
 """,
         """
 def f(x, share):
+    y = x.clone()
+    hit = torch.rand_like(x) < share
+    coin = (torch.randint(0, 2, x.shape) * 2 - 1).to(x)
+    y[hit] = coin[hit]
+    return y
+""",
+        """
+def f(x, share):
     hit = torch.bernoulli(torch.full_like(x, share))
     return x * (1 - hit) + torch.sign(torch.randn_like(x)) * hit
 """,
@@ -260,6 +268,8 @@ def f(model, x, mask):
         out.append(torch.where(hole, model(known[None])[0], picture))
     return torch.stack(out)
 """,
+        "def f(model, x, mask):\n    y = x.masked_fill(mask, 0)\n"
+        "    return torch.where(mask, model(y).clamp(-1, 1), x)",
         "def f(model, x, mask):\n    known = x.masked_fill(mask.expand_as(x), 0)\n"
         "    return known.lerp(model(known), mask.to(x))",
     ],
@@ -295,6 +305,16 @@ WRONG = {
         ("def f(x, x_hat): return F.mse_loss(x_hat, x)[None]", "has shape (1,)"),
         ("def f(x, x_hat): return F.mse_loss(x_hat.float(), x.float())", "float64"),
         ("def f(x): return (x ** 2).mean()", "cannot call"),
+        (
+            "def f(x, x_hat):\n    B, C, H, W = x.shape\n    return ((x - x_hat) ** 2).sum() / (B * H * W)",
+            "the sum goes over the channels, too",
+        ),
+        ("def f(x, x_hat): return ((x - x_hat) ** 2).sum() / len(x) / 784", "the check's are smaller"),
+        ("def f(x, x_hat): return ((x - x_hat) ** 2).sum() / 28 ** 2", "and the batch counts, too"),
+        (
+            "def f(x, x_hat):\n    loss = F.mse_loss(x_hat, x)\n    loss.backward()\n    return loss",
+            "calls `backward()` itself",
+        ),
     ],
     "1.2": [
         ("def f(x, mean, V, d):\n    W = V[:, :d]\n    return x @ W @ W.T + mean", "subtract the mean first"),
@@ -337,6 +357,38 @@ WRONG = {
         (
             "def f(x, mean, V, d):\n    W = V[:, :d]\n    return W @ W.T @ (x - mean) + mean",
             "mat1 and mat2 shapes",
+        ),
+        (
+            "def f(x, mean, V, d):\n    z = (x - mean) @ V[:, :d]\n    return mean + z @ V[:, :d]",
+            "as many columns as the second has rows",
+        ),
+        (
+            "def f(x, mean, V, d):\n    z = (x - mean) @ V[:, :d]\n    return mean + V[:, :d] @ z",
+            "is a `.T` missing?",
+        ),
+        (
+            "def f(x, mean, V, d):\n    z = (x - mean) @ V[:, :d]\n    return mean + z @ V.T",
+            "is a `.T` missing?",
+        ),
+        (
+            "def f(x, mean, V, d):\n    z = (x - mean) @ V[:d]\n    return mean + z @ V[:d].T",
+            "is a `.T` missing?",
+        ),
+        (
+            "def f(x, mean, V, d):\n    z = (x - mean) @ V[:, :d]\n    return mean + z",
+            "is a step missing before this line",
+        ),
+        (
+            "def f(x, mean, V, d):\n    W = V[:, 1:d]\n    return mean + (x - mean) @ W @ W.T",
+            "Columns count from 0",
+        ),
+        (
+            "def f(x, mean, V, d):\n    W = V[:, 1:d + 1]\n    return mean + (x - mean) @ W @ W.T",
+            "Columns count from 0",
+        ),
+        (
+            "def f(x, mean, V, d):\n    W = V[:, :d]\n    return (x - mean) @ W @ W.T - mean",
+            "subtract the mean at the end, too",
         ),
     ],
     "1.3": [
@@ -472,6 +524,32 @@ WRONG = {
             "    loss.backward()\n    optimizer.step()",
             "is a `return` missing",
         ),
+        (
+            "def f(model, optimizer, x):\n    for _ in range(1000):\n        optimizer.zero_grad()\n"
+            "        loss = F.mse_loss(model(x), x)\n        loss.backward()\n        optimizer.step()\n"
+            "    return loss.item()",
+            "One call makes 1000 steps",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x) / 2\n"
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n    return loss.item()",
+            "leave out the 1/2",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = ((model(x) - x) ** 2).sum() / (len(x) * 784)\n"
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n    return loss.item()",
+            "You divide by 784",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = (model(x) - x) ** 2\n    optimizer.zero_grad()\n"
+            "    loss.backward()\n    optimizer.step()\n    return loss.item()",
+            "A loss is one number: take the mean",
+        ),
+        (
+            "def f(model, optimizer, x):\n    loss = F.mse_loss(model(x), x)\n    optimizer.zero_grad()\n"
+            "    loss.backward()\n    optimizer.step(loss)\n    return loss.item()",
+            "`optimizer.step()` takes no loss",
+        ),
     ],
     "1.4": [
         (
@@ -552,9 +630,99 @@ WRONG = {
             "mixes devices",
         ),
         (
-            "def f(x, share):\n    u = torch.randn_like(x)\n    y = torch.where(u < share, x.sign(), x)\n"
-            "    return y",
+            "def f(x, share):\n    u = torch.randn_like(x)\n    c = torch.randn_like(x).sign()\n"
+            "    return torch.where(u < share, c, x)",
             "`randn` where `rand`",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone()\n    u = torch.randn_like(x)\n    y[u < share] = 1\n"
+            "    y[u < share / 2] = -1\n    return y",
+            "`randn` where `rand`",
+        ),
+        (  # these three passed, or were told something else, when the noise was equal to x
+            "def f(x, share):\n    u = torch.rand_like(x)\n    y = x.clone()\n"
+            "    y[(u < share / 2) & (x < 0)] = -1\n    y[(u > 1 - share / 2) & (x > 0)] = 1\n    return y",
+            "100% of the damage on light pixels of x is salt, and 0% on dark ones",
+        ),
+        (
+            "def f(x, share): return torch.where(torch.rand_like(x) < share, x.sign(), x)",
+            "100% of the damage on light pixels of x is salt, and 0% on dark ones",
+        ),
+        (
+            "def f(x, share): return torch.where(torch.rand_like(x) < share, torch.where(x > 0, -1., 1.), x)",
+            "0% of the damage on light pixels of x is salt, and 100% on dark ones",
+        ),
+        (
+            "def f(x, share):\n    hit = (x + torch.rand_like(x)).flatten()\n"
+            "    hit = hit < hit.quantile(share)\n"
+            "    return torch.where(hit.view_as(x), torch.randn_like(x).sign(), x)",
+            "You damage 0% of the light pixels",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone()\n    hit = torch.rand_like(x) < share\n"
+            "    coin = torch.randint(0, 2, x.shape) * 2.0 - 1\n    y[hit] = coin[hit]\n    return y",
+            "With float32 your code works, but with float64",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone()\n    hit = torch.rand_like(x) < share\n"
+            "    y[hit] = (torch.rand(int(hit.sum())) < .5).float() * 2 - 1\n    return y",
+            "With float32 your code works, but with float64",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone()\n    hit = torch.rand_like(x) < share\n"
+            "    y[hit] = (torch.randint(0, 2, x.shape) * 2 - 1)[hit]\n    return y",
+            "another type than the tensor that they are written into",
+        ),
+        (
+            "def f(x, share):\n    u = torch.rand_like(x)\n    y = torch.where(u < share, 1., x)\n"
+            "    y = torch.where(u < share / 2, -1., x)\n    return y",
+            "does a second `where` start from x again?",
+        ),
+        (
+            "def f(x, share):\n    u = torch.rand_like(x)\n    y = torch.where(u < share / 2, -1., x)\n"
+            "    y = torch.where(u < share, 1., x)\n    return y",
+            "or start from x again?",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone()\n    u = torch.rand_like(x)\n    y[u < share] = 1\n"
+            "    v = torch.rand_like(x)\n    y[v < .5] = -1\n    return y",
+            "A coin falls on every pixel",
+        ),
+        ("def f(x, share):\n    u = torch.rand_like(x)\n    return u", "return the random numbers instead"),
+        ("def f(x, share): return torch.rand_like(x) < share", "you return only whole numbers"),
+        (
+            "def f(x, share):\n    u = torch.rand_like(x)\n    y = torch.where(u < share, 1., x)\n"
+            "    return torch.where(u < share / 2, -1., y).int()",
+            "you return only whole numbers",
+        ),
+        (
+            "def f(x, share):\n    u = torch.rand(len(x), 1, 1, 1)\n    y = torch.where(u < share, 1., x)\n"
+            "    return torch.where(u < share / 2, -1., y)",
+            "Whole pictures are damaged or left",
+        ),
+        (
+            "def f(x, share):\n    hit = torch.rand_like(x) < share\n"
+            "    coin = torch.rand(len(x), 1, 1, 1)\n"
+            "    return torch.where(hit, torch.where(coin < 0.5, -1., 1.), x)",
+            "All damaged pixels of one picture get the same value",
+        ),
+        (
+            "def f(x, share):\n    u = torch.rand_like(x)\n    y = x.clone()\n    y[u < share / 2] = -1\n"
+            "    y[u > share] = 1\n    return y",
+            "`u > share` is true for nearly every pixel",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone().flatten()\n    n = y.numel()\n"
+            "    hit = torch.randperm(n)[:int(share * n)]\n    y[hit[:len(hit) // 2]] = -1\n"
+            "    y[hit[len(hit) // 2:]] = 1\n    return y.view_as(x)",
+            "Toss for each pixel by itself",
+        ),
+        (
+            "def f(x, share):\n    y = x.clone().flatten(1)\n    for picture in y:\n"
+            "        n = picture.numel()\n        hit = torch.randperm(n)[:int(share * n)]\n"
+            "        picture[hit[:len(hit) // 2]] = -1\n        picture[hit[len(hit) // 2:]] = 1\n"
+            "    return y.view_as(x)",
+            "Toss for each pixel by itself",
         ),
         ("def f(x, share): return x.clone()", "You damage nothing"),
         (
@@ -582,6 +750,21 @@ WRONG = {
     ],
     "1.5": [
         ("def f(model, x, x_noisy): return F.mse_loss(model(x_noisy), x) / 2", "no factor 1/2"),
+        (
+            "def f(model, x, x_noisy):\n    B, C, H, W = x.shape\n"
+            "    return ((x - model(x_noisy)) ** 2).sum() / (B * H * W)",
+            "the sum goes over the channels, too",
+        ),
+        (
+            "def f(model, x, x_noisy): return ((x - model(x_noisy)) ** 2).sum() / (len(x) * 784)",
+            "the check's are smaller",
+        ),
+        ("def f(model, x, x_noisy): return (x - model(x_noisy)).mean() ** 2", "mean first and square it"),
+        (
+            "def f(model, x, x_noisy):\n    loss = F.mse_loss(model(x_noisy), x)\n    loss.backward()\n"
+            "    return loss",
+            "calls `backward()` itself",
+        ),
         ("def f(model, x, x_noisy): return F.mse_loss(model(x_noisy), x_noisy)", "compare with the noisy"),
         ("def f(model, x, x_noisy): return ((x - model(x)) ** 2).mean()", "feed the clean"),
         ("def f(model, x, x_noisy): return ((x_noisy - model(x)) ** 2).mean()", "are swapped"),
@@ -618,6 +801,14 @@ WRONG = {
     ],
     "1.6": [
         ("def f(model, x): return F.mse_loss(model(x), x)", "one number for the whole batch"),
+        ("def f(model, x): return ((x - model(x)) ** 2).sum((1, 2, 3)) / 12", "goes over the channels, too"),
+        ("def f(model, x): return ((x - model(x)) ** 2).sum((1, 2, 3)) / 28 / 28", "divide by 784"),
+        ("def f(model, x): return (x - model(x)).flatten(1).norm(dim=1)", "length (norm) of the error"),
+        ("def f(model, x): return 1 / ((x - model(x)) ** 2).mean((1, 2, 3))", "divide 1 by the error"),
+        (
+            "def f(model, x): return [F.mse_loss(model(p[None])[0], p).item() for p in x]",
+            "`torch.tensor(...)` of floats",
+        ),
         ("def f(model, x): return ((x - model(x)) ** 2).sum(dim=(1, 2, 3))", "the sum over each picture"),
         ("def f(model, x): return ((x - model(x)) ** 2).mean(dim=0)", "mean over the batch"),
         ("def f(model, x): return ((x - model(x)) ** 2).mean(dim=(2, 3))", "for each channel"),
@@ -691,7 +882,34 @@ WRONG = {
         ("def f(model, x, mask): return model(x)", "with its garbage"),
         (
             "def f(model, x, mask): return torch.where(mask, model(x.masked_fill(mask, -1)), x)",
-            "to -1 (black)",
+            "the network saw -1. Set them to 0",
+        ),
+        (
+            "def f(model, x, mask): return torch.where(mask, model(x.masked_fill(mask, 0.5)), x)",
+            "the network saw 0.5. Set them to 0",
+        ),
+        (
+            "def f(model, x, mask):\n    y = torch.where(mask, torch.randn_like(x), x)\n"
+            "    return torch.where(mask, model(y), x)",
+            "the network saw numbers from -",
+        ),
+        (
+            "def f(model, x, mask):\n    y = x.masked_fill(mask, x[~mask].mean())\n"
+            "    return torch.where(mask, model(y), x)",
+            "At the missing pixels the network saw ",
+        ),
+        (
+            "def f(model, x, mask):\n    x0 = x.masked_fill(mask, 0)\n"
+            "    return torch.where(mask, x0, model(x0))",
+            "At the end the mask is turned around: you keep the zeros",
+        ),
+        (
+            "def f(model, x, mask):\n    x0 = x.masked_fill(mask, 0)\n    return model(x0) * mask + x * mask",
+            "`x * mask` keeps the missing ones",
+        ),
+        (
+            "def f(model, x, mask):\n    x0 = x.masked_fill(mask, 0)\n    return x + model(x0) * mask",
+            "You add the reconstruction to the garbage",
         ),
         (
             "def f(model, x, mask):\n    y = x.masked_fill(mask, x.mean())\n"

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from course_lib.check.core import Exercise, Hint
 
-_TOOLS = {"card", "core", "explain", "properties", "sandbox"}  # what the modules with exercises are made from
+# what the modules with exercises are made from
+_TOOLS = {"card", "compare", "core", "explain", "properties", "sandbox"}
 
 
 def notebooks() -> list[str]:

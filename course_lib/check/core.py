@@ -17,7 +17,7 @@ import builtins
 import importlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import FunctionType
 from typing import Any, Literal
 
@@ -99,10 +99,19 @@ class Trial:
         """For further random numbers of the property's own: always the same ones for one trial."""
         return torch.Generator().manual_seed(self.seed + 1)
 
+    @builtins.property
+    def noise_seed(self) -> int:
+        """Where answers start to draw. Not where inputs do: `torch.rand_like(x)` would be x again."""
+        return self.seed + 1_000_003
+
     def args(self) -> tuple:
         """The inputs, made anew at each call with equal values, so that nothing can spoil the next call's."""
         torch.manual_seed(self.seed)
         return self.draw(torch.Generator().manual_seed(self.seed))
+
+    def anew(self) -> Trial:
+        """The same on other inputs: two single numbers may be alike by chance, but not twice."""
+        return replace(self, seed=self.seed + 500)
 
     def answer(self, who: Answer, *args: Value) -> Value:
         """What `who` (the student, the reference, a wrong answer) gives for `args`, or for `self.args()`.
@@ -110,8 +119,14 @@ class Trial:
         Everybody starts from the same global random state, so answers that draw noise can be compared.
         """
         args = args or self.args()
-        torch.manual_seed(self.seed)
+        torch.manual_seed(self.noise_seed)
         return self.observe(who, *args)
+
+    def answers(self, who: Answer, number: int) -> list[Value]:
+        """What `who` gives for `self.args()`, `number` times in a row: each call draws further noise."""
+        inputs = [self.args() for _ in range(number)]
+        torch.manual_seed(self.noise_seed)
+        return [self.observe(who, *args) for args in inputs]
 
 
 @dataclass(frozen=True)

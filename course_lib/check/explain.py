@@ -44,10 +44,16 @@ ADVICE = {  # part of a message of torch or Python -> what it usually means
     "overwrite a tensor whose gradient is needed. Compute a new tensor instead.",
     "modified by an inplace operation": "An in-place operation overwrote a value that the backward pass "
     "still needs. Compute a new tensor instead.",
-    "must match the size of tensor": "Two shapes do not fit together. Print both; `keepdim=True` or "
-    "`unsqueeze` often helps.",
-    "mat1 and mat2 shapes cannot be multiplied": "The layer expects another number of features than it gets. "
-    "Print the shape just before it.",
+    "must match the size of tensor": "Two shapes do not fit together. Print both: is a step missing before "
+    "this line, or a dimension (`keepdim=True`, `unsqueeze`)?",
+    "mat1 and mat2 shapes cannot be multiplied": "Two matrices do not fit: the first must have as many "
+    "columns as the second has rows (in a layer, the second are its weights). Print both shapes; is a `.T` "
+    "missing?",
+    "Index put requires": "The new values have another type than the tensor that they are written into: "
+    "convert them with `.to(x)`.",
+    "only for scalar outputs": "A loss is one number: take the mean before `backward()`.",
+    "'Tensor' object is not callable": "A tensor is used like a function: elements stand in square brackets, "
+    "and `optimizer.step()` takes no loss.",
     "on the same device": "A tensor was made on the wrong device. Use `torch.randn_like(x)` or "
     "`device=x.device`.",
     "does not require grad": "The result has lost its connection to the input, so there is nothing to "

@@ -3,19 +3,19 @@
 `close_to` is the heart: it compares with the reference, and if the values differ it looks for a *typical
 wrong answer* that gives exactly the student's values. That tells which mistake was made.
 
-All of them compare on CPU tensors in float64, and look into tuples, lists and dictionaries.
+How values are compared stands in `compare.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from course_lib.check import explain
-from course_lib.check.core import Answer, Mistakes, Property, Trial, Value
+from course_lib.check.compare import difference, not_a_tensor, same, tensors
+from course_lib.check.core import Answer, Mistakes, Property, Trial
 
 
 def close_to(
@@ -32,7 +32,7 @@ def close_to(
             return None
         for wrong, sentence in mistakes:
             try:
-                matches = same(yours, t.answer(wrong), rtol, atol)
+                matches = same(yours, t.answer(wrong), rtol, atol) and _match(t.anew(), wrong, rtol, atol)
             except Exception:  # a wrong answer may be undefined on these inputs
                 continue
             if matches:
@@ -40,6 +40,10 @@ def close_to(
         return difference(yours, right)
 
     return Property(name, test, mistakes)
+
+
+def _match(t: Trial, wrong: Answer, rtol: float, atol: float) -> bool:
+    return same(t.answer(t.student), t.answer(wrong), rtol, atol)
 
 
 def returns_tensor() -> Property:
@@ -70,19 +74,34 @@ def dtype_kept() -> Property:
     """The reference's dtype, for the inputs as drawn and again with floating inputs in float64."""
 
     def test(t: Trial) -> str | None:
-        for args in (t.args(), _map(t.args(), lambda x: x.double() if x.is_floating_point() else x)):
-            right, yours = t.answer(t.reference, *args), t.answer(t.student, *args)
-            if not_a_tensor(yours):
-                return not_a_tensor(yours)
-            if yours.dtype != right.dtype:
-                given = ", ".join(str(x.dtype) for x in _tensors(args))
-                return (
-                    f"For an input of type {given} your result is {yours.dtype}, it should be {right.dtype}. "
-                    "Look for `.float()`, `.int()`, or a tensor made with a type of its own."
-                )
-        return None
+        message = _other_dtype(t, t.args())
+        if message:
+            return message
+        try:
+            return _other_dtype(t, _map(t.args(), lambda x: x.double() if x.is_floating_point() else x))
+        except (explain.Complaint, explain.NotAttempted):
+            raise
+        except Exception as error:  # nobody has told the student that float64 is tried, too
+            return (
+                "With float32 your code works, but with float64 inputs (`x.double()`) it stops: give new "
+                f"values the type of the input, `.to(x)`. {explain.exception(error)}"
+            )
 
     return Property("dtype", test)
+
+
+def _other_dtype(t: Trial, args: tuple) -> str | None:
+    """A sentence if the result for `args` has another type than the reference's."""
+    given = ", ".join(str(x.dtype) for x in tensors(args))
+    right, yours = t.answer(t.reference, *args), t.answer(t.student, *args)
+    if not_a_tensor(yours):
+        return not_a_tensor(yours)
+    if yours.dtype == right.dtype:
+        return None
+    return (
+        f"For an input of type {given} your result is {yours.dtype}, it should be {right.dtype}. "
+        "Look for `.float()`, `.int()`, or a tensor made with a type of its own."
+    )
 
 
 def device_kept() -> Property:
@@ -121,6 +140,28 @@ def input_unchanged() -> Property:
     return Property("input left unchanged", test)
 
 
+def backward_left_to_caller(mistake: Answer) -> Property:
+    """A loss is returned, not differentiated. Comes first: it explains errors that others would run into.
+
+    `mistake` is an answer that calls `backward()`.
+    """
+
+    sentence = "Your function calls `backward()` itself. Return the loss only: the training loop does that."
+
+    def test(t: Trial) -> str | None:
+        args = _map(t.args(), lambda x: x.requires_grad_() if x.is_floating_point() else x)
+        try:
+            t.answer(t.student, *args)
+        except Exception:  # told by the next property, which tries plain inputs
+            return None
+        models = [p for a in args if isinstance(a, nn.Module) for p in a.parameters()]
+        if all(x.grad is None for x in [*tensors(args), *models]):
+            return None
+        return sentence
+
+    return Property("`backward()` left to the caller", test, ((mistake, sentence),))
+
+
 def gradient_flows(argument: int = 0, mistakes: Mistakes = ()) -> Property:
     """The gradient with respect to one argument (0 is the first) equals the reference's."""
 
@@ -128,7 +169,7 @@ def gradient_flows(argument: int = 0, mistakes: Mistakes = ()) -> Property:
         args = list(t.args())
         args[argument] = args[argument].detach().clone().requires_grad_()
         value = t.answer(who, *args)
-        out = sum((x * _weights(x, t)).sum() for x in _tensors(value) if x.requires_grad)
+        out = sum((x * _weights(x, t)).sum() for x in tensors(value) if x.requires_grad)
         if isinstance(out, Tensor):
             out.backward()
         return args[argument].grad
@@ -157,102 +198,19 @@ def fresh_noise() -> Property:
     """Two calls on the same input differ, because each draws its own random numbers."""
 
     def test(t: Trial) -> str | None:
-        one, two, three, four = (t.args() for _ in range(4))
-        torch.manual_seed(t.seed)
-        first, second = t.observe(t.student, *one), t.observe(t.student, *two)
+        first, second = t.answers(t.student, 2)
         if same(first, second, 0.0, 0.0):
             return (
                 "Two calls give exactly the same result, although each should draw new random numbers. Is a "
                 "seed set inside the function, or is the noise missing?"
             )
-        torch.manual_seed(t.seed)
-        again = t.observe(t.student, *three)
-        torch.manual_seed(t.seed + 1)
-        if same(again, t.observe(t.student, *four), 0.0, 0.0):
+        args = t.args()
+        torch.manual_seed(t.noise_seed + 1)
+        if same(first, t.observe(t.student, *args), 0.0, 0.0):
             return "Your function sets the seed itself. Leave `torch.manual_seed` to the caller."
         return None
 
     return Property("new noise at each call", test)
-
-
-def same(a: Value, b: Value, rtol: float, atol: float) -> bool:
-    """Equal structure, shapes, and values within the tolerance; dtype and device don't count."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(same(a[k], b[k], rtol, atol) for k in a)
-    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
-        return len(a) == len(b) and all(same(x, y, rtol, atol) for x, y in zip(a, b, strict=True))
-    x, y = _numbers(a), _numbers(b)
-    if x is None or y is None:
-        return x is y and type(a) is type(b) and (not isinstance(a, str) or a == b)  # others: kind only
-    return x.shape == y.shape and torch.allclose(x, y, rtol=rtol, atol=atol, equal_nan=True)
-
-
-def difference(yours: Value, right: Value) -> str:
-    """One sentence with observed numbers on how `yours` differs from `right`."""
-    if isinstance(right, tuple | list):
-        if not isinstance(yours, tuple | list):
-            return f"Return {len(right)} things; you return one {type(yours).__name__}."
-        if len(yours) != len(right):
-            return f"Return {len(right)} things; you return {len(yours)}."
-        for number, (a, b) in enumerate(zip(yours, right, strict=True), start=1):
-            if not same(a, b, 1e-4, 1e-5):
-                return f"Part {number} of what you return: {difference(a, b)}"
-    x, y = _numbers(yours), _numbers(right)
-    if x is None or y is None:
-        return f"You return {explain.kind_of(yours)}, it should be {explain.kind_of(right)}."
-    if x.shape != y.shape:
-        return f"Your result has shape {tuple(x.shape)}, it should be {tuple(y.shape)}."
-    if not torch.isfinite(x).all() and torch.isfinite(y).all():
-        bad = int((~torch.isfinite(x)).sum())
-        return (
-            f"{bad} of your {x.numel()} numbers are infinite or not a number: a division by 0, or a log of 0?"
-        )
-    if x.numel() == 1:
-        return f"You get {x.item():.5g}, it should be {y.item():.5g}."
-    at = int((x - y).abs().nan_to_num(torch.inf).argmax())
-    index = [int(i) for i in np.unravel_index(at, x.shape)]
-    return f"At {index} you have {x.flatten()[at]:.5g}, it should be {y.flatten()[at]:.5g}."
-
-
-def not_a_tensor(value: Value) -> str | None:
-    """A sentence if `value` is no tensor."""
-    if isinstance(value, Tensor):
-        return None
-    why = {
-        "float": " Leave out `.item()` or `float(...)`, so that gradients can flow.",
-        "int": " Leave out `.item()` or `int(...)`.",
-        "ndarray": " Stay in torch: leave out `.numpy()` and `np.`.",
-        "generator": " Is there a `yield` where a `return` should be?",
-        "tuple": " Is there a comma at the end of the `return` line, or one thing too many?",
-    }
-    return f"You return {explain.kind_of(value)}, it should be a tensor.{why.get(type(value).__name__, '')}"
-
-
-def _numbers(value: Value) -> Tensor | None:
-    """The value as a float64 tensor on the CPU, or None if it is not numbers."""
-    if isinstance(value, Tensor):
-        return value.detach().to("cpu", torch.float64)
-    if isinstance(value, np.ndarray | np.generic | bool | int | float):
-        try:
-            return torch.as_tensor(np.asarray(value, dtype=np.float64))
-        except (TypeError, ValueError):
-            return None
-    if isinstance(value, nn.Module):
-        return torch.cat(
-            [p.detach().double().flatten().cpu() for p in value.state_dict().values()] or [torch.zeros(0)]
-        )
-    return None
-
-
-def _tensors(value: Value) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors(part)
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _tensors(part)
 
 
 def _map(args: tuple, change: Callable[[Tensor], Tensor]) -> tuple:

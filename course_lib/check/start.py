@@ -34,6 +34,11 @@ def _whole_range(t: Trial) -> str | None:
     )
 
 
+WRAPS = (
+    "You subtract while the pixels are still uint8, which cannot hold negative numbers: 0 - 127 wraps around "
+    "to 129. Divide first, then subtract."
+)
+
 to_signed = Exercise(
     id="0.1",
     title="Pixels from -1 to 1",
@@ -82,11 +87,12 @@ to_signed = Exercise(
                 lambda p: p // 127.5 - 1,
                 "You divide with `//`, which rounds down, so all shades between were lost. Divide with `/`.",
             ),
-            (
-                lambda p: (p - 127) / 127.5,
-                "uint8 cannot hold negative numbers: 0 - 127 wraps around to 129. Divide first, then "
-                "subtract.",
-            ),
+            (lambda p: (p - 127) / 127.5, WRAPS),
+            (lambda p: (p - 127) / 127, WRAPS),
+            (lambda p: (p - 127) / 128, WRAPS),
+            (lambda p: (p - 128) / 127.5, WRAPS),
+            (lambda p: (p - 128) / 127, WRAPS),
+            (lambda p: (p - 128) / 128, WRAPS),
             (
                 lambda p: p * 2 / 255 - 1,
                 "You multiply while the pixels are still uint8, which ends at 255: 200 * 2 wraps around to "

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.check.autoencoders.net import Net, gradient_reaches_network, pictures
-from course_lib.check.autoencoders.randomness import ends, independence, only_black_and_white, parts, share
+from course_lib.check.autoencoders.proportions import ends, parts, share, tossed
+from course_lib.check.autoencoders.randomness import blindness, independence, only_black_and_white
 from course_lib.check.core import Exercise
 from course_lib.check.properties import (
+    backward_left_to_caller,
     close_to,
     device_kept,
     dtype_kept,
@@ -51,7 +53,9 @@ salt_and_pepper = Exercise(
         input_unchanged(),
         only_black_and_white,
         independence,
+        blindness,
         share,
+        tossed,
         ends,
         parts,
         fresh_noise(),
@@ -71,6 +75,12 @@ def _clean_and_noisy(generator: torch.Generator) -> tuple[Net, Tensor, Tensor]:
     return Net((2, 3, 4), generator), x, x + 0.6 * torch.randn(x.shape, generator=generator)
 
 
+def _differentiates(model: nn.Module, x: Tensor, x_noisy: Tensor) -> Tensor:
+    loss = _denoising_loss(model, x, x_noisy)
+    loss.backward()
+    return loss
+
+
 denoising_loss = Exercise(
     id="1.5",
     title="Which picture is the target?",
@@ -87,6 +97,7 @@ denoising_loss = Exercise(
     reference=_denoising_loss,
     draw=_clean_and_noisy,
     properties=(
+        backward_left_to_caller(_differentiates),
         returns_tensor(),
         close_to(
             (
@@ -126,6 +137,21 @@ denoising_loss = Exercise(
                 "all of them.",
             ),
             (
+                lambda model, x, noisy: (model(noisy) - x).square().sum() / (len(x) * x[0, 0].numel()),
+                "You divide by batch times height times width, but the sum goes over the channels, too: they "
+                "are among the P numbers of a picture. `.mean()` counts them all.",
+            ),
+            (
+                lambda model, x, noisy: (model(noisy) - x).square().sum() / (len(x) * 784),
+                "You divide by 784, but not all pictures have 28 x 28 pixels: the check's are smaller. "
+                "`.mean()` counts for you.",
+            ),
+            (
+                lambda model, x, noisy: (model(noisy) - x).square().sum() / 784,
+                "You divide by 784, but not all pictures have 28 x 28 pixels, and the batch counts, too. "
+                "`.mean()` counts for you.",
+            ),
+            (
                 lambda model, x, noisy: F.l1_loss(model(noisy), x),
                 "That is the mean of the absolute differences: square them instead.",
             ),
@@ -140,6 +166,11 @@ denoising_loss = Exercise(
             (
                 lambda model, x, noisy: (model(noisy) - x).mean(),
                 "The square is missing, so that errors above and below cancel out.",
+            ),
+            (
+                lambda model, x, noisy: (model(noisy) - x).mean().square(),
+                "You take the mean first and square it after that, so that errors above and below cancel "
+                "out. Square each difference first.",
             ),
             (
                 lambda model, x, noisy: (model(noisy) - x).square().flatten(1).mean(1),

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.check.autoencoders.net import Net, pictures, recognised
-from course_lib.check.core import Exercise, Mistakes, Property, Trial
+from course_lib.check.compare import same
+from course_lib.check.core import Answer, Exercise, Mistakes, Property, Trial
 from course_lib.check.properties import (
     close_to,
     device_kept,
     dtype_kept,
     input_unchanged,
     returns_tensor,
-    same,
     shape,
 )
 
@@ -41,6 +41,15 @@ KNOWN: Mistakes = (
         lambda model, x, mask: torch.where(mask, x, model(x.masked_fill(mask, 0.0))),
         "At the end the mask is turned around: you keep the garbage and replace what is known. `mask` is "
         "True where pixels are missing.",
+    ),
+    (
+        lambda model, x, mask: torch.where(mask, 0.0, model(x.masked_fill(mask, 0.0))),
+        "At the end the mask is turned around: you keep the zeros and replace what is known. `mask` is "
+        "True where pixels are missing.",
+    ),
+    (
+        lambda model, x, mask: model(x.masked_fill(mask, 0.0)) * mask + x * mask,
+        "The known pixels are 0 in your result: `x * mask` keeps the missing ones, `x * ~mask` the known.",
     ),
     (
         lambda model, x, mask: torch.where(mask, x, model(x.masked_fill(~mask, 0.0))),
@@ -95,6 +104,11 @@ LEAKS: Mistakes = (
         lambda model, x, mask: torch.where(mask, (x + model(x.masked_fill(mask, 0.0))) / 2, x),
         "You blend the reconstruction with the garbage. Take the missing pixels from it alone.",
     ),
+    (
+        lambda model, x, mask: x + model(x.masked_fill(mask, 0.0)) * mask,
+        "You add the reconstruction to the garbage that x holds at the missing pixels. Add it to the copy "
+        "with zeros.",
+    ),
 )
 
 
@@ -108,6 +122,38 @@ def _nothing_leaks(t: Trial) -> str | None:
     change = (yours - other).abs().max().item()
     return f"{sentence} With other numbers in the missing pixels, your result changes by up to {change:.3g}."
 
+
+def _zeros_seen(t: Trial) -> str | None:
+    """What the network was given, if it was given the batch once and as a whole."""
+    model, x, mask = t.args()
+    t.answer(t.student, model, x, mask)
+    if [seen.shape for seen in model.seen] != [x.shape]:
+        return None  # picture by picture, say: the values tell
+    filled = model.seen[0][mask]
+    if not filled.any():
+        return None
+    low, high = filled.min().item(), filled.max().item()
+    numbers = f"{low:.3g}" if high - low < 1e-5 else f"numbers from {low:.3g} to {high:.3g}"
+    return f"At the missing pixels the network saw {numbers}. Set them to 0, the middle grey, before it."
+
+
+def _filled(value: float) -> Answer:
+    return lambda model, x, mask: torch.where(mask, model(x.masked_fill(mask, value)), x)
+
+
+FILLED: Mistakes = (
+    (_filled(-1.0), "the network saw -1."),
+    (_filled(1.0), "the network saw 1."),
+    (_filled(0.5), "the network saw 0.5."),
+    (
+        lambda model, x, mask: torch.where(mask, model(x.masked_fill(mask, x[~mask].mean().item())), x),
+        "At the missing pixels the network saw ",
+    ),
+    (
+        lambda model, x, mask: torch.where(mask, model(torch.where(mask, torch.randn_like(x), x)), x),
+        "the network saw numbers from -",
+    ),
+)
 
 inpaint = Exercise(
     id="1.7",
@@ -130,20 +176,11 @@ inpaint = Exercise(
         input_unchanged(),
         Property("known pixels kept", _known_kept, KNOWN),
         Property("missing pixels never used", _nothing_leaks, LEAKS),
+        Property("zeros given to the network", _zeros_seen, FILLED),
         close_to(
             (
                 lambda model, x, mask: x.masked_fill(mask, 0.0),
                 "The missing pixels are still 0 in your result: take them from the reconstruction.",
-            ),
-            (
-                lambda model, x, mask: torch.where(mask, model(x.masked_fill(mask, -1.0)), x),
-                "You set the missing pixels to -1 (black) before the network sees them. Set them to 0, the "
-                "middle grey.",
-            ),
-            (
-                lambda model, x, mask: torch.where(mask, model(x.masked_fill(mask, 1.0)), x),
-                "You set the missing pixels to 1 (white) before the network sees them. Set them to 0, the "
-                "middle grey.",
             ),
             (
                 lambda model, x, mask: torch.where(mask, model(x.masked_fill(mask, 0.0)) / 2, x),

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_lib.check.compare import same
 from course_lib.check.core import Answer, Mistakes, Property, Trial, Value
-from course_lib.check.properties import same
 
 
 class _Dense(nn.Linear):
@@ -18,14 +18,18 @@ class _Dense(nn.Linear):
 
 
 class Net(nn.Module):
-    """An autoencoder with a code of 3 numbers and random weights, for pictures of one `shape` (C, H, W)."""
+    """An autoencoder with a code of 3 numbers and random weights, for pictures of one `shape` (C, H, W).
+
+    It answers with pictures from -1 to 1, and remembers a copy of each batch that it was given in `seen`.
+    """
 
     def __init__(self, shape: tuple[int, int, int], generator: torch.Generator) -> None:
         super().__init__()
         self.shape = shape
+        self.seen: list[Tensor] = []
         pixels = torch.Size(shape).numel()
         self.encoder = nn.Sequential(nn.Flatten(), _Dense(pixels, 3), nn.Tanh())
-        self.decoder = nn.Sequential(_Dense(3, pixels), nn.Unflatten(1, shape))
+        self.decoder = nn.Sequential(_Dense(3, pixels), nn.Unflatten(1, shape), nn.Tanh())
         with torch.no_grad():
             for p in self.parameters():
                 fan_in = p.shape[-1] if p.ndim == 2 else 4
@@ -38,6 +42,7 @@ class Net(nn.Module):
                 f"the network takes a batch of pictures, (B, {', '.join(map(str, self.shape))}); "
                 f"it was given {tuple(x.shape)}"
             )
+        self.seen.append(x.detach().clone())
         return self.decoder(self.encoder(x))
 
 

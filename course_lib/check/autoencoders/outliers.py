@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.check.autoencoders.net import Net, pictures
+from course_lib.check.compare import same
 from course_lib.check.core import Exercise, Property, Trial
-from course_lib.check.properties import close_to, input_unchanged, returns_tensor, same
+from course_lib.check.properties import close_to, input_unchanged, returns_tensor
 
 
 def _outlier_score(model: nn.Module, x: Tensor) -> Tensor:
@@ -63,6 +64,16 @@ outlier_score = Exercise(
             (
                 lambda model, x: (model(x) - x).square().flatten(1).sum(1),
                 "You take the sum over each picture, so that larger pictures look stranger. Take the mean.",
+            ),
+            (
+                lambda model, x: (model(x) - x).square().flatten(1).sum(1) / x[0, 0].numel(),
+                "You divide by height times width, but the sum goes over the channels, too. `.mean(...)` "
+                "counts them all.",
+            ),
+            (
+                lambda model, x: (model(x) - x).square().flatten(1).sum(1) / 784,
+                "You divide by 784, but not all pictures have 28 x 28 pixels: the check's are smaller. "
+                "`.mean(...)` counts for you.",
             ),
             (
                 lambda model, x: (model(x) - x).square().mean(0),
@@ -121,6 +132,15 @@ outlier_score = Exercise(
             (
                 lambda model, x: (model(x) - x).square().flatten(1).mean(1).sqrt(),
                 "You take the square root at the end: leave it out.",
+            ),
+            (
+                lambda model, x: (model(x) - x).flatten(1).norm(dim=1),
+                "You return the length (norm) of the error, the root of a sum. Take the mean of the squares.",
+            ),
+            (
+                lambda model, x: 1 / _outlier_score(model, x),
+                "You divide 1 by the error, so the strangest picture gets the lowest score. Return the error "
+                "itself.",
             ),
             (
                 lambda model, x: (model(x) - x).flatten(1).mean(1),

@@ -1,45 +1,25 @@
-"""What random damage must look like: properties of exercise 1.4, on `(4, 1, 36, 36)` pictures.
-
-Every tolerance is five standard deviations of a fair result, which one right answer in a million misses.
-"""
+"""Which pixels random damage hits, and what they become: properties of exercise 1.4."""
 
 from __future__ import annotations
-
-from math import erf, sqrt
 
 import torch
 from torch import Tensor
 
-from course_lib.check.core import Answer, Property, Trial
-
-
-def _damage(t: Trial, share: float | None = None) -> tuple[Tensor, Tensor, float]:
-    """The student's result, where it differs from x (bool), and the share asked for."""
-    x, drawn = t.args()
-    asked = drawn if share is None else share
-    y = t.answer(t.student, x.clone(), asked)
-    return y, (y - x).abs() > 1e-4, asked
-
-
-def _by_rand(value: Answer) -> Answer:
-    """A wrong answer from `value(x, u, share)`, where u holds a random number from 0 to 1 for each pixel."""
-    return lambda x, share: value(x, torch.rand_like(x), share)
-
-
-def _coin(x: Tensor) -> Tensor:
-    """-1 or +1 for each number in x."""
-    return torch.sign(torch.rand_like(x) - 0.5)
-
+from course_lib.check.autoencoders.chance import by_rand, coin, damage, differs, tolerance
+from course_lib.check.autoencoders.net import pictures
+from course_lib.check.core import Property, Trial
 
 # Which values
 
 
 def _only_black_and_white(t: Trial) -> str | None:
-    y, damaged, _ = _damage(t)
+    y, damaged, _ = damage(t)
     values = y[damaged]
     odd = values[(values.abs() - 1).abs() > 1e-6]
     if not len(odd):
         return None
+    if damaged.double().mean() > 0.95:
+        return f"{_all_changed(t.args()[0], y)} One of your pixels became {odd[0].item():.4g}."
     if (values == 0).any() and ((values == 0) | (values == 1)).all():
         return (
             "Your damaged pixels become 0 and 1. In this course pictures go from -1 to 1, so 0 is a middle "
@@ -53,28 +33,42 @@ def _only_black_and_white(t: Trial) -> str | None:
     )
 
 
+def _all_changed(x: Tensor, y: Tensor) -> str:
+    """What to say of a result in which nearly no pixel is that of x."""
+    if (y == y.round()).all():
+        return (
+            "Undamaged pixels are not those of x: you return only whole numbers. Is it a mask, or is there "
+            "`.int()`? Keep x there, type and all."
+        )
+    if torch.stack([x.flatten(), y.flatten()]).corrcoef()[0, 1] > 0.5:
+        return "You change every pixel. Replace a few by exactly -1 or +1, don't add noise to all."
+    return "Undamaged pixels are not those of x. Do you return the random numbers instead of the picture?"
+
+
 only_black_and_white = Property(
     "damage is exactly -1 or +1",
     _only_black_and_white,
     (
         (
-            _by_rand(lambda x, u, s: torch.where(u < s, (u < s / 2).to(x), x)),
+            by_rand(lambda x, u, s: torch.where(u < s, (u < s / 2).to(x), x)),
             "become 0 and 1",
         ),
         (
-            _by_rand(lambda x, u, s: torch.where(u < s, torch.zeros_like(x), x)),
+            by_rand(lambda x, u, s: torch.where(u < s, torch.zeros_like(x), x)),
             "become 0, which is",
         ),
         (
-            _by_rand(lambda x, u, s: x + (u < s) * _coin(x)),
+            by_rand(lambda x, u, s: x + (u < s) * coin(x)),
             "don't add noise",
         ),
         (
             lambda x, s: x + s * torch.randn_like(x),
-            "don't add noise",
+            "don't add noise to all",
         ),
+        (by_rand(lambda x, u, s: u), "return the random numbers"),
+        (by_rand(lambda x, u, s: torch.where(u < s, coin(x), x).int()), "you return only whole numbers"),
         (
-            _by_rand(lambda x, u, s: torch.where(u < s, torch.randn_like(x), x)),
+            by_rand(lambda x, u, s: torch.where(u < s, torch.randn_like(x), x)),
             "must become exactly -1 or +1",
         ),
     ),
@@ -96,8 +90,28 @@ ALIKE = {
 EACH = "Draw a random number for each pixel of each picture: `torch.rand_like(x)`."
 
 
+def _pictures_alike(t: Trial) -> str | None:
+    """Many small pictures: is the damage all or nothing in each, or all salt or all pepper?"""
+    x = pictures((60, 1, 6, 6), t.generator())
+    y = t.answer(t.student, x.clone(), 0.5)
+    if y.shape != x.shape:
+        return f"For x of shape {tuple(x.shape)} your result has the shape {tuple(y.shape)}: is a size fixed?"
+    damaged = differs(y, x).flatten(1)
+    hit = damaged[damaged.any(1)]
+    if 0 < len(hit) < len(x) and hit.all():
+        return f"Whole pictures are damaged or left as they are. {EACH}"
+    salt = ((y > 0).flatten(1) & damaged).sum(1)
+    pure = (salt == 0) | (salt == damaged.sum(1))
+    if pure.all() and 0 < salt.sum() < damaged.sum():
+        return "All damaged pixels of one picture get the same value. Toss a coin for each pixel."
+    return None
+
+
 def _independence(t: Trial) -> str | None:
-    y, damaged, _ = _damage(t)
+    message = _pictures_alike(t)
+    if message:
+        return message
+    y, damaged, _ = damage(t)
     if not damaged.any() or damaged.all():
         return None  # told below
     white = y > 0
@@ -125,141 +139,68 @@ independence = Property(
     "each pixel by itself",
     _independence,
     (
-        (lambda x, s: torch.where(torch.rand_like(x[0]) < s, _coin(x), x), TOGETHER[0]),
-        (lambda x, s: torch.where(torch.rand_like(x[:, :, :1]) < s, _coin(x), x), TOGETHER[2]),
-        (lambda x, s: torch.where(torch.rand_like(x[..., :1]) < s, _coin(x), x), TOGETHER[3]),
-        (_by_rand(lambda x, u, s: torch.where(u < s, _coin(x[0]), x)), ALIKE[0]),
+        (lambda x, s: torch.where(torch.rand_like(x[0]) < s, coin(x), x), TOGETHER[0]),
+        (lambda x, s: torch.where(torch.rand_like(x[:, :, :1]) < s, coin(x), x), TOGETHER[2]),
+        (lambda x, s: torch.where(torch.rand_like(x[..., :1]) < s, coin(x), x), TOGETHER[3]),
+        (by_rand(lambda x, u, s: torch.where(u < s, coin(x[0]), x)), ALIKE[0]),
+        (lambda x, s: torch.where(torch.rand_like(x[:, :, :1, :1]) < s, coin(x), x), "Whole pictures are"),
+        (by_rand(lambda x, u, s: torch.where(u < s, coin(x[:, :, :1, :1]), x)), "pixels of one picture get"),
     ),
 )
 
 
-# How many
+# Whatever the pixel was
 
 
-def _tolerance(p: float, n: int) -> float:
-    return 5 * sqrt(p * (1 - p) / n)
-
-
-def _share(t: Trial) -> str | None:
-    _, damaged, s = _damage(t)
-    n, found = damaged.numel(), damaged.double().mean().item()
-    if abs(found - s) <= _tolerance(s, n):
-        return None
-    nearest, sentence = min(_other_shares(s), key=lambda pair: abs(found - pair[0]))
-    why = f"{sentence} " if abs(found - nearest) <= _tolerance(nearest, n) else ""
-    low, high = s - _tolerance(s, n), s + _tolerance(s, n)
-    return (
-        f"{why}With share = {s:.3f}, between {low:.1%} and {high:.1%} of the pixels should be damaged; yours "
-        f"damages {found:.1%}."
-    )
-
-
-def _other_shares(s: float) -> list[tuple[float, str]]:
-    """Shares that come from typical mistakes, each with its sentence."""
-    twice = "You damage about twice as many pixels: `share` is for salt and pepper together, half for each."
-    return [
-        (0.0, "You damage nothing."),
-        (1.0, "You overwrite every pixel: keep x where no damage falls."),
-        (s / 2, "You damage half as many pixels as asked: `share` is for salt and pepper together."),
-        (2 * s, twice),
-        (1 - (1 - s) ** 2, twice),
-        (
-            1 - s,
-            "You keep the pixels that should be damaged, and damage the others: turn the condition round.",
-        ),
-        (
-            0.5 + erf(s / sqrt(2)) / 2,
-            "Is there `randn` where `rand` should be? Only `rand` is even from 0 to 1.",
-        ),
-    ]
-
-
-share = Property(
-    "share of damaged pixels",
-    _share,
-    (
-        (lambda x, s: x.clone(), "You damage nothing."),
-        (lambda x, s: _coin(x), "You overwrite every pixel"),
-        (_by_rand(lambda x, u, s: torch.where(u < s / 2, _coin(x), x)), "half as many"),
-        (
-            _by_rand(lambda x, u, s: torch.where(u < s, -1.0, torch.where(u > 1 - s, 1.0, x))),
-            "twice as many",
-        ),
-        (
-            _by_rand(lambda x, u, s: torch.where(u < s, -1.0, torch.where(torch.rand_like(x) < s, 1.0, x))),
-            "twice as many",
-        ),
-        (_by_rand(lambda x, u, s: torch.where(u > s, _coin(x), x)), "turn the condition round"),
-        (lambda x, s: torch.where(torch.randn_like(x) < s, _coin(x), x), "`randn` where `rand`"),
-    ),
-)
-
-
-# Which parts
-
-
-def _parts(t: Trial) -> str | None:
-    y, damaged, s = _damage(t)
-    values = y[damaged]
-    white = (values > 0).double().mean().item()
-    tolerance = _tolerance(0.5, len(values))
-    if abs(white - 0.5) <= tolerance:
-        return None
-    if white in (0.0, 1.0):
-        name = "salt (+1)" if white else "pepper (-1)"
+def _blindness(t: Trial) -> str | None:
+    y, damaged, _ = damage(t)
+    light = t.args()[0] > 0
+    if not damaged.any():
+        return None  # told below
+    salt = y > 0
+    if _unequal(salt[damaged & light], salt[damaged & ~light]):
+        a, b = (salt[damaged & side].double().mean() for side in (light, ~light))
         return (
-            f"All damaged pixels became {name}. Toss a coin for each of them. Or does a later line overwrite "
-            "an earlier one? And mind that a number below `share` is always below 0.5, too."
+            f"{a:.0%} of the damage on light pixels of x is salt, and {b:.0%} on dark ones. Toss a coin: "
+            "what a pixel was must play no part."
         )
-    return (
-        f"Salt and pepper should have equal parts; of your damaged pixels {white:.1%} became salt (+1), "
-        f"where {0.5 - tolerance:.1%} to {0.5 + tolerance:.1%} would be fair."
-    )
-
-
-parts = Property(
-    "as much salt as pepper",
-    _parts,
-    (
-        (_by_rand(lambda x, u, s: torch.where(u < s, 1.0, x)), "All damaged pixels became salt"),
-        (_by_rand(lambda x, u, s: torch.where(u < s, -1.0, x)), "All damaged pixels became pepper"),
-        (
-            _by_rand(lambda x, u, s: torch.where(u < s, torch.where(u < 0.5, -1.0, 1.0), x)),
-            "All damaged pixels became pepper",
-        ),
-        (
-            _by_rand(lambda x, u, s: torch.where(u < s, torch.where(torch.rand_like(x) < s, 1.0, -1.0), x)),
-            "should have equal parts",
-        ),
-    ),
-)
-
-
-# The two ends
-
-
-def _ends(t: Trial) -> str | None:
-    none = _damage(t, 0.0)[1].double().mean().item()
-    if none > 0.005:
-        return f"With share = 0 nothing should change; {none:.1%} of your pixels do."
-    some = _damage(t, 1.0)[1].double().mean().item()
-    if some < 0.995:
+    if _unequal(damaged[light], damaged[~light]):
+        a, b = (damaged[side].double().mean() for side in (light, ~light))
         return (
-            f"With share = 1 every pixel should be damaged; {1 - some:.1%} of yours are not. Ask one random "
-            "number per pixel whether it is damaged, and another coin how."
+            f"You damage {a:.0%} of the light pixels of x, and {b:.0%} of the dark ones. Compare random "
+            "numbers with the share, not x: what a pixel was must play no part."
         )
     return None
 
 
-ends = Property(
-    "share 0 and share 1",
-    _ends,
+def _unequal(a: Tensor, b: Tensor) -> bool:
+    """Do two sets of hits and misses differ by more than chance?"""
+    if not len(a) or not len(b):
+        return False
+    p = torch.cat([a, b]).double().mean().item()
+    fair = (tolerance(p, len(a)) ** 2 + tolerance(p, len(b)) ** 2) ** 0.5
+    return abs((a.double().mean() - b.double().mean()).item()) > fair
+
+
+blindness = Property(
+    "whatever the pixel was",
+    _blindness,
     (
         (
-            _by_rand(
-                lambda x, u, s: torch.where(u < s / 2, -1.0, torch.where(torch.rand_like(x) < s / 2, 1.0, x))
+            by_rand(lambda x, u, s: torch.where(u < s, x.sign(), x)),
+            "100% of the damage on light pixels of x is salt, and 0%",
+        ),
+        (
+            by_rand(
+                lambda x, u, s: torch.where(
+                    (u < s / 2) & (x < 0), -1.0, torch.where((u > 1 - s / 2) & (x > 0), 1.0, x)
+                )
             ),
-            "With share = ",
+            "100% of the damage on light pixels of x is salt, and 0%",
+        ),
+        (
+            by_rand(lambda x, u, s: torch.where(x < 2 * s - 1, coin(x), x)),
+            "You damage 0% of the light pixels",
         ),
     ),
 )

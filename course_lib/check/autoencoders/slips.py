@@ -97,6 +97,10 @@ def _two_at_once(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return first
 
 
+def _many(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
+    return [_train_step(model, optimizer, x) for _ in range(40)][-1]
+
+
 def never_clears(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     loss = F.mse_loss(model(x), x)
     loss.backward()
@@ -128,6 +132,10 @@ KINDS: Mistakes = (
     (_returns_graph, "You return a tensor that holds the whole graph"),
     (_returns_detached, "You return the type Tensor."),
 )
+LOOPS: Mistakes = (
+    (_two_at_once, "One call makes 2 steps."),
+    (_many, "One call makes 40 steps."),
+)
 LOSSES: Mistakes = (
     (_loss_after, "You return the loss after the step. Compute it once, before the step, and return that."),
     (
@@ -137,6 +145,15 @@ LOSSES: Mistakes = (
     (
         _step_on(lambda x_hat, x: F.mse_loss(x_hat, x, reduction="sum") / len(x)),
         "Your loss is the mean over the batch, but the sum over the pixels. Take the mean over all of them.",
+    ),
+    (
+        _step_on(lambda x_hat, x: F.mse_loss(x_hat, x, reduction="sum") / (len(x) * 784)),
+        "You divide by 784, but not all pictures have 28 x 28 pixels: the check's are smaller. Take "
+        "the mean.",
+    ),
+    (
+        _step_on(lambda x_hat, x: F.mse_loss(x_hat, x) / 2),
+        "Your loss is half of it: leave out the 1/2.",
     ),
     (_step_on(F.l1_loss), "Your loss is the mean absolute difference. Square the differences instead."),
     (
@@ -170,7 +187,6 @@ STEPS: Mistakes = (
     (_clears_between, CLEARED),
     (_own_optimizer, OTHER_OPTIMIZER),
     (_code_detached, CUT),
-    (_two_at_once, "One call makes 2 steps."),
     (_step_on(lambda x_hat, x: -F.mse_loss(x_hat, x), reported=F.mse_loss), UPHILL),
     (_step_on(lambda x_hat, x: F.mse_loss(x_hat, x, reduction="sum"), reported=F.mse_loss), SUMMED),
 )

@@ -9,8 +9,8 @@ from torch.optim import Optimizer
 
 from course_lib.check.autoencoders import slips
 from course_lib.check.autoencoders.watched import Watched, start, watch
+from course_lib.check.compare import same
 from course_lib.check.core import Answer, Exercise, Property, Trial
-from course_lib.check.properties import same
 
 
 def _train_step(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
@@ -46,13 +46,20 @@ def _returns_a_float(t: Trial) -> str | None:
     return f"You return the type {type(value).__name__}. Return a float, the loss as a Python number.{way}"
 
 
+def _one_step(t: Trial) -> str | None:
+    steps = _first_call(t, t.student).log.count("step")
+    if steps <= 1:
+        return None  # none at all is told below
+    return f"One call makes {steps} steps. Make one: the loop over the batches stands outside."
+
+
 def _returns_the_loss(t: Trial) -> str | None:
     yours, right = _loss(t, t.student), _loss(t, t.reference)
     if same(yours, right, 1e-4, 1e-6):
         return None
     numbers = f"You return {yours.item():.5g}, the loss before the step is {right.item():.5g}."
     for wrong, sentence in slips.LOSSES:
-        if same(yours, _loss(t, wrong), 1e-4, 1e-6):
+        if all(same(_loss(u, u.student), _loss(u, wrong), 1e-4, 1e-6) for u in (t, t.anew())):
             return f"{sentence} {numbers}"
     return numbers
 
@@ -60,10 +67,7 @@ def _returns_the_loss(t: Trial) -> str | None:
 def _first_step(t: Trial) -> str | None:
     yours, right = _first_call(t, t.student), _first_call(t, t.reference)
     change, wanted = (run.weights[1] - run.weights[0] for run in (yours, right))
-    steps = yours.log.count("step")
-    if steps > 1:
-        return f"One call makes {steps} steps. Make one: the loop over the batches stands outside."
-    if not steps and change.any():
+    if "step" not in yours.log and change.any():
         return slips.OTHER_OPTIMIZER
     if not change.any():
         if "backward" not in yours.log:
@@ -113,7 +117,8 @@ train_step = Exercise(
         "Five lines: clear old gradients, reconstruct, compare, compute new gradients, let the optimizer "
         "move the weights. Which of the five need `optimizer`, which `model`?",
         "The loss is your `mse` of x and `model(x)`. `loss.backward()` computes the gradients and adds them "
-        "to those that are there, so `optimizer.zero_grad()` must come before it, `optimizer.step()` after.",
+        "to those that are there, so `optimizer.zero_grad()` must come before it. `optimizer.step()` uses "
+        "them, so it comes after it.",
         "`optimizer.zero_grad()`, then `loss = mse(x, model(x))`, `loss.backward()`, `optimizer.step()`. The "
         "number inside a tensor, without its graph, is `loss.item()`.",
     ),
@@ -122,6 +127,7 @@ train_step = Exercise(
     observe=watch,
     properties=(
         Property("returns a float", _returns_a_float, slips.KINDS),
+        Property("one step", _one_step, slips.LOOPS),
         Property("the loss before the step", _returns_the_loss, slips.LOSSES),
         Property("the weights after one step", _first_step, slips.STEPS),
         Property("the weights after two steps", _second_step, slips.SECOND_STEPS),
