@@ -193,7 +193,7 @@ def main(rounds):
         ours = Lab(stack, Probed(browser), [c.INTERACT, *c.WIDGETS, c.LIVE, c.SLOW, c.SAMPLER])
         plain = Lab(stack, Probed(browser), [c.LIVE, c.SLOW], extension=False)
         labs = [(row.name, ours, row) for row in [c.INTERACT, *c.WIDGETS, c.LIVE, c.SLOW]]
-        labs += [(f"{row.name}, Nagle", plain, row) for row in (c.LIVE, c.SLOW)]
+        labs += [(f"{row.name}, no extension", plain, row) for row in (c.LIVE, c.SLOW)]
         before = os.getloadavg()[0]
         found = measure(labs, rounds)
         ours.page.bring_to_front()
@@ -206,7 +206,11 @@ def main(rounds):
         print_table(found, c.INTERACT.name)
         print(f"\nLiveDenoiser: {step:.1f} ms a step, {painted} pictures in one run.")
         print(
-            f"A saved notebook of {len(c.TEN)} widgets: {size:.0f} KB, all alive {took:.1f} s after the page."
+            f"A saved notebook of {len(c.TEN)} widgets: {size:.0f} KB, all alive {took:.1f} s after the page;"
+        )
+        print(
+            "KB:",
+            ", ".join(f"{cell.partition('(')[0]} {kb:.0f}" for cell, kb in zip(c.TEN, sizes, strict=True)),
         )
 
 
