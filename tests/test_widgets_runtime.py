@@ -1,5 +1,6 @@
 """Widgets that run a network in the page, without a page: what they hold, send, save and say."""
 
+import base64
 import gzip
 import io
 import re
@@ -12,15 +13,17 @@ from PIL import Image
 from scipy import stats
 from torch import nn
 
+from course_lib import zoo
 from course_lib.nn.unet import UNet
 from course_lib.samplers import ddim
 from course_lib.schedules import alpha_bars, cosine_betas
 from course_lib.widgets.latent_space import checked_space
 from course_lib.widgets.page import WidgetError
 from course_lib.widgets.page_noise import page_noise
+from course_lib.widgets.palette import LIGHT
 
 pytest.importorskip("anywidget", reason="the widgets need the [lab] extra")
-from course_lib.widgets import LatentSliders, LiveDenoiser, runtime  # noqa: E402
+from course_lib.widgets import LatentPlane, LatentSliders, LiveDenoiser, runtime  # noqa: E402
 
 ALPHA_BAR = alpha_bars(cosine_betas(100))
 
@@ -214,6 +217,19 @@ def test_the_bundle_is_the_one_of_the_recipe():
     assert f"onnxruntime-web {version}" in readme
     for name in runtime.RUNTIME_FILES:
         assert f"{len(runtime.runtime_file(name)):,}" in readme
+
+
+def test_a_saved_plane_is_light_and_its_picture_shows_every_class():
+    decoder = zoo.load("ae2_fashion").decoder
+    points = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)) * 3
+    plane = LatentPlane(decoder, extent=9, points=points, labels=torch.arange(2000) % 10)
+    data, _ = plane._repr_mimebundle_()
+    assert len(data["text/html"]) + len(data["image/png"]) < 130_000
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
+        seen = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0).astype(int)
+    for colour in LIGHT:
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(seen - wanted).sum(1).min() < 40, colour
 
 
 # --- noise

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-_SIDE = 196  # pixels of each panel: seven tiles of 28
+_SIDE = 168  # pixels of each panel: six tiles of 28
 _GAP = 12
 _MOST = 800  # points: a still picture needs fewer
 _PAPER, _INK, _LINE = "#ffffff", "#1f2328", "#d5d9df"
@@ -38,11 +38,11 @@ def _framed(panels: list[Image.Image], classes: list[dict[str, str]] | None = No
 
 
 def _map(sheet: bytes, n: int) -> Image.Image:
-    """About seven tiles a side, evenly picked from the sheet."""
+    """About six tiles a side, evenly picked from the sheet."""
     with Image.open(io.BytesIO(sheet)) as image:
         whole = image.convert("RGB")
     width, height = whole.width // n, whole.height // n
-    pick = np.unique(np.linspace(0, n - 1, min(n, 7)).round().astype(int))
+    pick = np.unique(np.linspace(0, n - 1, min(n, 6)).round().astype(int))
     small = Image.new("RGB", (len(pick) * width, len(pick) * height))
     for i, row in enumerate(pick):
         for j, column in enumerate(pick):

@@ -14,6 +14,7 @@ from course_lib.widgets.page import WidgetError
 
 Bytes3 = NDArray[np.uint8]  # (..., H, W, C), C = 1 or 3
 _LARGEST = 4096  # pixels: browsers on phones refuse larger pictures
+_BUDGET, _QUALITIES = 44_000, (72, 66, 60)  # bytes of a sheet, where one of the qualities keeps it
 
 
 def decoded(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -153,6 +154,9 @@ def encode_sheet(tiles: Bytes3, columns: int) -> bytes:
             f"of {sheet.width} x {sheet.height} pixels, and at most {_LARGEST} can be shown: "
             "use a smaller n or smaller images."
         )
-    out = io.BytesIO()
-    sheet.save(out, "WEBP", quality=72, method=6)
+    for quality in _QUALITIES:
+        out = io.BytesIO()
+        sheet.save(out, "WEBP", quality=quality, method=6)
+        if out.tell() <= _BUDGET:
+            break
     return out.getvalue()

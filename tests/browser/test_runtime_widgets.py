@@ -552,8 +552,18 @@ w = LatentSliders(Mixed(), 3)""",
     "w",
     "import json; print(json.dumps(w.z.tolist()))",
     "w.z = [-1.5, 1.5, 0.0]",
+    """from course_lib.schedules import alpha_bars, cosine_betas
+from course_lib.widgets import LiveDenoiser
+a = alpha_bars(cosine_betas(100))
+def eps(x, t):
+    share = a.float()[t].view(-1, 1, 1, 1)
+    return 0.9 * (x + 0.5 * share.sqrt()) / (1 - share).sqrt()
+d = LiveDenoiser(eps, a, shape=(1, 8, 8), steps=(5, 8))
+d""",
+    "d.seed, d.steps = 11, 8",
+    "print(d.seed, d.fresh)",
 ]
-READ, WRITE = 3, 4
+READ, WRITE, LIVE, SET, TELL = 3, 4, 5, 6, 7
 
 
 @pytest.fixture(scope="module")
@@ -595,6 +605,31 @@ def test_a_kernel_brings_runtime_and_network(lab_page):
     assert violations(page, {"include": [[".cw"]]}) == []
     assert page.errors == []
     assert page.outside == []
+
+
+def test_the_kernel_sets_a_run_and_hears_of_others(lab_page):
+    page = lab_page
+    run_cell(page, LIVE)
+    page.locator(".jp-Cell").nth(LIVE).locator("[data-samples]").wait_for()
+    run_cell(page, SET)
+    widget = in_cell(page, LIVE)
+    page.wait_for_function("document.querySelector('.cw-live-step').textContent.includes('step 8 of 8')")
+    x = torch.from_numpy(page_noise(11, 64)).view(1, 1, 8, 8)
+
+    def dark(x, t):
+        a = ALPHA_BAR.float()[t].view(-1, 1, 1, 1)
+        return 0.9 * (x + 0.5 * a.sqrt()) / (1 - a).sqrt()
+
+    true = levels(list(ddim(dark, x, ALPHA_BAR, steps=8))[-1].x)
+    assert np.abs(held(widget) - true).max() <= 1
+    widget.get_by_label("Fresh noise").check()
+    for _ in range(40):
+        told = run_cell(page, TELL)
+        if told.strip() == "11 True":
+            break
+        page.wait_for_timeout(100)
+    assert told.strip() == "11 True"
+    assert page.errors == []
 
 
 def test_a_saved_notebook_is_alive_without_the_runtime(lab, lab_page):
