@@ -52,7 +52,7 @@ class LiveDenoiser(NetworkWidget):
     Bad input never stops the cell: `problem` holds a sentence, which is shown in place of the widget.
     """
 
-    _esm = module_source("runtime", "player", "slider", "sampling", "live_denoiser")
+    _esm = module_source("runtime", "player", "slider", "sampling", "live_denoiser_view", "live_denoiser")
     shape = traitlets.List(traitlets.Int()).tag(sync=True)  # C, H, W
     plans = traitlets.Dict().tag(sync=True)  # number of steps -> [[t, alpha_bar_t], ...], noise first
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
