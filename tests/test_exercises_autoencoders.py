@@ -656,7 +656,7 @@ WRONG = {
             "def f(x, share):\n    hit = (x + torch.rand_like(x)).flatten()\n"
             "    hit = hit < hit.quantile(share)\n"
             "    return torch.where(hit.view_as(x), torch.randn_like(x).sign(), x)",
-            "You damage 0% of the light pixels",
+            "% of the light pixels of x, and ",
         ),
         (
             "def f(x, share):\n    y = x.clone()\n    hit = torch.rand_like(x) < share\n"
