@@ -84,12 +84,12 @@ def _encode(image: Image.Image, format: str) -> bytes:
 
 
 def _in_few_colours(image: Image.Image) -> Image.Image:
-    """The picture in 12 greys and 24 colours; counted together, many greys would leave few for the rest."""
+    """The picture in 12 greys and 36 colours; counted together, many greys would leave few for the rest."""
     pixels = np.asarray(image.convert("RGB"))
     coloured = pixels[np.ptp(pixels, axis=2) > 24]
     palette = np.linspace(0, 255, 12).round().astype(np.uint8).repeat(3).tolist()
     if len(coloured):
-        palette += (Image.fromarray(coloured[None]).quantize(24).getpalette() or [])[:72]
+        palette += (Image.fromarray(coloured[None]).quantize(36).getpalette() or [])[:108]
     holder = Image.new("P", (1, 1))
     holder.putpalette(palette)
     return image.convert("RGB").quantize(palette=holder, dither=Image.Dither.NONE)

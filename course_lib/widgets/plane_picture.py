@@ -57,7 +57,7 @@ def _scatter(xy: NDArray[np.float64], kind: NDArray[np.uint8], classes: list[dic
     scale = 3  # drawn large and shrunk, for smooth edges
     canvas = Image.new("RGB", (_SIDE * scale, _SIDE * scale), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    radius = (1.6 if len(xy) > 400 else 2.4) * scale
+    radius = (1.8 if len(xy) > 400 else 2.4) * scale
     for (x, y), k in zip(xy * _SIDE * scale, kind, strict=True):
         down = _SIDE * scale - y
         draw.ellipse((x - radius, down - radius, x + radius, down + radius), fill=classes[k]["light"])
