@@ -3,8 +3,8 @@
 #
 # How few numbers does a picture need? This notebook squeezes a picture through a code that is too small for
 # it and asks a network to get the picture back. What the network has to learn on the way turns out to be
-# useful: it compresses, repairs, fills holes, puts colours back and notices what does not belong. The one
-# thing it cannot do is invent, and seeing *why* is the door to the rest of the course.
+# useful: it compresses, repairs, fills holes, puts colours back and sometimes notices what does not belong.
+# The one thing it cannot do is invent, and seeing *why* is the door to the rest of the course.
 
 # %% tags=["picture"]
 import torch
@@ -19,7 +19,7 @@ from course_lib.methods.colorizer import Colorizer, coarse, colour_table, look_u
 from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder, gaussian, missing_square
 from course_lib.methods.denoising_autoencoder import salt_and_pepper as damaged_by_salt_and_pepper
 from course_lib.metrics import frechet_distance
-from course_lib.widgets import LatentPlane, Quiz
+from course_lib.widgets import Compare, Interpolation, LatentPlane, Quiz
 
 torch.manual_seed(0)
 clothes = data.fashion("train")  # 18,000 pictures to learn from
@@ -112,7 +112,9 @@ hint("1.1", 1)
 #
 # $$ z = V_d^\top (x - \mu), \qquad \hat x = \mu + V_d\, z $$
 #
-# has the smallest squared error that any linear encoder and decoder can reach (Baldi and Hornik, 1989).
+# has the smallest squared error that any linear encoder and decoder can reach (Baldi and Hornik, 1989). For
+# pictures that are *rows* of a matrix, as in code, the same reads $z = (x - \mu)\, V_d$ and
+# $\hat x = \mu + z\, V_d^\top$.
 #
 # ### Exercise 1.2: Reconstruct with d directions
 # *difficulty 2 of 5, about 8 minutes*
@@ -152,20 +154,22 @@ def by_pca(x, d):
 viz.rows(
     {"original": show, **{f"PCA, {d} numbers": by_pca(show, d) for d in (2, 8, 32)}},
     alt="Ten pieces of clothing and their reconstructions by PCA. With 2 numbers all look like ghosts of "
-    "a shirt or a shoe, with 8 the kinds can be told apart, with 32 the shapes are right but soft, "
-    "with grey shadows.",
+    "a shirt or a shoe, with 8 most kinds can be told apart, with 32 the shapes are right but soft, with "
+    "grey shadows; the sandal still looks like a closed shoe.",
 )
 
 # %% [markdown]
-# With 32 numbers instead of 784 the kind of garment is clear. Look at the ghosts around sandals and bags: a
-# linear code can only *add up* fixed pictures, so it cannot move an edge without leaving a shadow behind.
+# With 32 numbers instead of 784 the kind of garment is nearly always clear. Look at the ghosts around
+# sandals and bags: a linear code can only *add up* fixed pictures, so it cannot move an edge without
+# leaving a shadow behind.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 3. A training loop, by hand
 #
 # Now the same by gradient descent, because from here on there will be no formula for the answer. A training
 # step does four things: clear the old gradients, compute the loss, compute its gradient (*backward*), and let
-# the optimizer move the parameters.
+# the optimizer move the parameters. Our optimizer is **Adam**: gradient descent that gives every parameter a
+# step length of its own.
 #
 # ### Exercise 1.3: One training step
 # *difficulty 2 of 5, about 8 minutes*
@@ -194,8 +198,9 @@ def train_step(model, optimizer, x):
 check.autoencoders.train_step(train_step)
 
 # %% [markdown]
-# Around the step belongs a loop that hands out batches. This one is written out in full; it trains the linear
-# autoencoder of the last section.
+# Around the step belongs a loop that hands out batches, until every picture has had its turn (an **epoch**),
+# and then again in another order. This one is written out in full; it trains the linear autoencoder of the
+# last section.
 
 # %%
 torch.manual_seed(0)
@@ -219,16 +224,19 @@ print(f"linear autoencoder after {steps} steps: {trained:.4f}    PCA: {exact:.4f
 viz.curves(
     {"linear autoencoder (training)": losses[5:], "PCA (validation)": [(0, exact), (steps, exact)]},
     log=True,
-    alt="The loss of the linear autoencoder falls steeply in the first 200 steps and then creeps towards "
-    "the level of PCA, a horizontal line, which it does not cross.",
+    alt="The loss of the linear autoencoder on its training batches falls steeply in the first 200 steps and "
+    "then creeps towards PCA's error, a horizontal line; apart from single lucky batches it stays above.",
 )
 
 # %% [markdown]
 # The curve creeps down towards PCA's error and would reach it: the best linear autoencoder *is* PCA, up to a
 # change of coordinates in the code.
 #
-# From now on the library's loop does this work. `fit` is the loop above plus a progress bar, a stop button
-# that loses nothing, and a rule for the learning rate. You need not take our word for it:
+# From now on the library's loop does this work. `fit` is the loop above plus a progress bar and a stop button
+# that loses nothing. Two arguments will come up below: `lr=warmup_cosine(steps)` raises the learning rate
+# during the first steps and then lowers it to 0 along a cosine, and `ema=0.99` gives you not the last weights
+# but a moving average of them, which jitters less. That the rest is the same loop you need not take our word
+# for:
 
 # %%
 torch.manual_seed(0)
@@ -295,9 +303,32 @@ viz.rows(
 )
 
 # %% [markdown]
-# The same number of numbers, a fraction of the error: shadows are gone, edges are where they belong. What
-# stays lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture and
-# so costs the most to remember.
+# The same number of numbers, a fraction of the error: most shadows are gone, edges are where they belong.
+# What stays lost is fine texture (prints on shirts, the laces of a shoe). It is different in every picture
+# and so costs the most to remember.
+
+# Where do they err? **Choose a garment and press "difference"**: orange is too bright, blue too dark.
+
+# %% tags=["widget"]
+row = x_test[20:32]
+with torch.no_grad():
+    copies = {
+        "PCA": by_pca(row, 32).clamp(-1, 1),
+        "trained here": ae32_live(row).clamp(-1, 1),
+        "bundled": ae32(row).clamp(-1, 1),
+    }
+Compare(
+    copies,
+    truth=row,
+    names=[test.names[c] for c in test.y[20:32]],
+    title="Where do they err?",
+    alt="Twelve test pictures and their reconstructions by PCA, by the autoencoder trained here and by the "
+    "bundled one, with the squared error of each and, on demand, a map of the differences.",
+)
+
+# %% [markdown]
+# PCA errs everywhere, also on the empty background, where its added-up pictures do not quite cancel. The
+# networks leave the background alone and err on prints, folds and edges.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
@@ -310,7 +341,7 @@ Quiz(
             "It loses nothing, but nothing is compressed either: 784 numbers in, 784 numbers out.",
         ),
         (
-            "To copy: the loss goes to nearly 0, and the code says nothing about clothes.",
+            "To copy: the loss goes to nearly 0, and the network has learnt nothing about clothes.",
             True,
             "Without a bottleneck the identity function is a perfect answer. Something must make copying "
             "hard: a short code, or damage (section 6).",
@@ -357,18 +388,18 @@ ax.legend(frameon=False)
 viz.figure(
     fig,
     alt="Squared error against the length of the code from 1 to 64, both axes logarithmic. PCA falls "
-    "steadily. The autoencoders of a few seconds begin with it, lie a little below it at 2 and 4 numbers, and "
-    "stay level while it goes on falling. Those trained for longer, one with 2 numbers and two with 32, lie "
-    "far below both curves.",
+    "steadily. The autoencoders of a few seconds begin with it, lie a little below it at 2 and 4 "
+    "numbers, and stay level while it goes on falling. Those trained for longer, one with 2 numbers "
+    "and two with 32, lie far below both curves.",
 )
 
 # %% [markdown]
 # Read the plot from left to right. With 2 and 4 numbers a few seconds of training beat PCA: bending pays.
 # Further right the blue curve goes level, and PCA passes it: there the code is no longer what limits the
-# network, the short training is. The green diamonds prove it. They are `ae2_fashion`, the network of
-# section 4 and the bundled `ae32_fashion`, trained for about 4 minutes, half a minute and 25 minutes: the
-# lowest has the *same* 32 numbers as the blue point above it. **An error has two causes, a short code and a
-# short training, and a plot like this tells them apart.**
+# network. The green diamonds show what does. The upper one at 32 is section 4's: the *same* network as the
+# blue point above it, after 2,000 steps instead of 130. (`ae32_fashion` below it is also bigger and has seen
+# more pictures, and `ae2_fashion` on the left had 4,000 steps.) **An error has several causes: the code, the
+# training, the network, the data. To learn which one it is, change one at a time.**
 #
 # A code of 2 numbers is poor, but it is one that we can *look at*. In the widget each dot is the code of one
 # validation picture, and **dragging the point decodes the place under it**. The network is `ae2_fashion`,
@@ -396,8 +427,9 @@ def plane_of(model, title, alt, n=16):
 plane_of(
     ae2,
     "A code of two numbers",
-    "A plane with 2,000 dots coloured by kind of garment. Trousers, bags and ankle boots form islands, "
-    "pullovers, coats and shirts lie on top of each other, and between the islands are empty regions.",
+    "A plane of dots, coloured by kind of garment, and beside it the pictures that its places decode to. The "
+    "dots form rays around a crowded centre: trousers, ankle boots and two groups of bags reach far out, "
+    "pullovers, coats and shirts lie on top of each other, and between the rays are wide empty regions.",
 )
 
 # %% [markdown]
@@ -405,7 +437,8 @@ plane_of(
 #
 # - The network was never told the classes, yet trousers, bags and boots have found places of their own.
 # - Pullovers, coats and shirts overlap: two numbers are not enough to tell them apart.
-# - Between two islands the picture changes smoothly, but somewhere on the way it is *neither* garment.
+# - The codes form rays around a crowded centre, and between the rays is empty water. Cross it: the picture
+#   changes smoothly, but somewhere on the way it is *neither* garment.
 #
 # Below is the one with 2 numbers that your machine trained above. It had only a few seconds: what did the
 # longer training improve?
@@ -414,7 +447,8 @@ plane_of(
 plane_of(
     by_size[2],
     "Trained here, in a few seconds",
-    "The same plane for the autoencoder trained in this notebook: the islands are there, less separated.",
+    "Another plane, that of the autoencoder trained in this notebook: the kinds of garment are less "
+    "separated, and the pictures beside it less distinct.",
     n=10,
 )
 
@@ -424,9 +458,11 @@ plane_of(
 # A short code is one way to stop a network from merely copying. Another is to damage the input and ask for
 # the *undamaged* picture (Vincent et al., 2008):
 #
-# $$ \tilde x \sim q(\tilde x \mid x), \qquad L = \frac{1}{BP} \lVert x - g(f(\tilde x)) \rVert^2 $$
+# $$ \tilde x \sim q(\tilde x \mid x), \qquad
+# L = \frac{1}{BP} \sum_{i=1}^{B} \lVert x_i - g(f(\tilde x_i)) \rVert^2 $$
 #
-# Copying is now wrong. The network must know what clothes look like to undo the damage.
+# Here $q$ is the damage, a random one, so each picture is damaged anew every time it is seen. Copying is now
+# wrong. The network must know what clothes look like to undo the damage.
 #
 # ### Exercise 1.4: Salt and pepper
 # *difficulty 2 of 5, about 8 minutes*
@@ -472,8 +508,8 @@ def denoising_loss(model, x, x_noisy):
 check.autoencoders.denoising_loss(denoising_loss)
 
 # %% [markdown]
-# The library's version, `course_lib/methods/denoising_autoencoder.py`, learns three kinds of damage at once:
-# Gaussian noise, salt and pepper, and missing squares. Train it:
+# The library's version, `course_lib/methods/denoising_autoencoder.py`, has a code of 64 numbers and learns
+# three kinds of damage at once: Gaussian noise, salt and pepper, and missing squares. Train it:
 
 # %% tags=["training"]
 torch.manual_seed(0)
@@ -488,7 +524,8 @@ print(run)
 # Is it any good? A network should be compared with what people used before there were networks. The *median
 # filter* replaces each pixel by the median of its neighbourhood, the *Gaussian filter* by a weighted mean.
 # Their sizes are chosen on the validation pictures, so they get a fair chance. The figure is the **peak
-# signal-to-noise ratio** (PSNR) in decibels, higher is better; 3 dB more is half the squared error.
+# signal-to-noise ratio** (PSNR) in decibels, higher is better; 3 dB more is half the squared error. For the
+# missing square only the pixels of the hole are measured.
 
 # %%
 ours, yours = evaluate.denoising(denoiser), evaluate.denoising(denoiser_live, filters=False)
@@ -503,7 +540,7 @@ speckled = damaged_by_salt_and_pepper(show, 0.25, generator=seeded)
 with torch.no_grad():
     repaired = {
         "noise": noisy,
-        "Gaussian filter": evaluate.smooth(noisy, 1.0),
+        "Gaussian filter": evaluate.smooth(noisy, 0.75),  # the size that was chosen above
         "trained here": denoiser_live(noisy),
         "bundled": denoiser(noisy),
         "salt and pepper": speckled,
@@ -515,14 +552,15 @@ viz.rows(
     repaired,
     scale=1.7,
     alt="Ten pieces of clothing in two blocks. Under noise, the Gaussian filter leaves blotches while "
-    "both networks give clean garments. Under salt and pepper, the median filter leaves specks and "
-    "ragged edges, the networks none.",
+    "both networks give clean, rather smooth garments; the dark jacket and the sandal become smears. "
+    "Under salt and pepper, the median filter leaves specks and ragged edges, the networks none.",
 )
 
 # %% [markdown]
-# A filter knows about *pixels*; the network knows about *clothes*. It even completes sleeves that the noise
-# has swallowed. The price: where the noise hides something unusual, the network replaces it by something
-# usual.
+# So is it any good? Against Gaussian noise, the network trained here is hardly ahead of the filter; the
+# bundled one, trained for about 4 minutes, leaves it nearly 3 dB behind. A filter knows about *pixels*; the
+# network knows about *clothes*. It even completes sleeves that the noise has swallowed. The price: where
+# the noise hides something unusual, the network replaces it by something usual.
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
@@ -537,7 +575,8 @@ Quiz(
             "Several clean pictures explain the noisy one, and the squared error is smallest at their mean.",
             True,
             "The best answer under squared error is the mean of all pictures that could have been there, "
-            "E[x | noisy x]. Doubt comes out as blur. Diffusion models (notebook 06) are built on just this.",
+            "written E[x | noisy x]. Doubt comes out as blur. Diffusion models (notebook 06) build on "
+            "just this.",
         ),
         (
             "The code of 64 numbers is too short.",
@@ -606,10 +645,11 @@ viz.figure(
 )
 
 # %% [markdown]
-# The result is honest and uneven. A class with shapes of its own is found; a class that is *simpler* than
-# the others, or that others can stand in for, is reconstructed well without ever having been seen, and the
-# score may even rank it as *more* normal than the known ones. **A low reconstruction error means "easy to
-# describe", not "frequent in the data".** Notebook 02 meets this trap again with real probabilities.
+# The result is uneven. Bags, boots and trousers are found; most other classes are close to guessing. Part of
+# that is the short training (section 5!), and part is the idea itself: a class that is *simple*, or that
+# others can stand in for, is reconstructed well without ever having been seen. **A low reconstruction error
+# means "easy to describe", not "frequent in the data".** Notebook 02 meets this trap again with real
+# probabilities.
 
 # %% [markdown]
 # ### Filling holes
@@ -655,16 +695,16 @@ with torch.no_grad():
     }
 viz.rows(
     filled,
-    alt="Ten pieces of clothing with a missing square, filled in by two networks so that the seam hardly "
-    "shows; and the same with the lower half missing, where the network's guesses are blurred or "
-    "wrong.",
+    alt="Ten pieces of clothing with a missing square. The bundled network fills it so that the seam "
+    "hardly shows, the one trained here leaves grey patches in places, such as beside the sandal. "
+    "With the lower half missing, the guesses are blurred or wrong.",
 )
 
 # %% [markdown]
-# A hole of 10 × 10 pixels is filled so that one has to look for the seam. Half a picture is more than the
-# network was trained for, and there is more than one right answer: a mean of many answers is grey fog.
-# Filling in missing values of a table (**imputation**) is the same computation with columns in place of
-# pixels.
+# The bundled network fills a hole of 10 × 10 pixels so that one has to look for the seam; the one trained
+# here leaves a grey patch in places. Half a picture is more than the network was trained for, and there is
+# more than one right answer: a mean of many answers is grey fog. Filling in missing values of a table
+# (**imputation**) is the same computation with columns in place of pixels.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ### Colours from a grey picture
@@ -691,8 +731,8 @@ viz.rows(
     },
     scale=1.1,
     alt="Ten drawings in colour, in 256 greys, coloured by the table of these greys, which is nearly "
-    "perfect, in four greys, and coloured by the table of four greys, which gives dull brown and "
-    "yellow everywhere.",
+    "perfect, in four greys, and coloured by the table of four greys, which gives brown, beige and cream "
+    "everywhere, on the white background too.",
 )
 
 # %% [markdown]
@@ -727,22 +767,23 @@ with torch.no_grad():
 viz.rows(
     coloured,
     scale=1.1,
-    alt="Ten drawings in four greys, coloured by the network trained here, by the bundled network, and in"
-    " truth.",
+    alt="Ten drawings in four greys, coloured by the network trained here, which gives beige and brown, "
+    "by the bundled network, which finds yellow faces and blue water but not the reds, and in truth.",
 )
 
 # %% [markdown]
 # A few seconds are too short: the network trained here has hardly left the table's answer. The bundled one
-# turns faces yellow and leaves green because it has learnt what such shapes usually are. Some answers
-# cannot be known: nothing in the drawing says which colour a glove or a dress has. There the network names
-# the most usual colour, or a compromise.
+# turns most faces yellow and the water blue because it has learnt what such shapes usually are, and paints
+# the grey gorilla brown. Some answers cannot be known: nothing in the drawing says which colour a glove or a
+# lifebuoy has. There the network names the most usual colour, or a compromise.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 8. Can it invent?
 #
 # The decoder turns 32 numbers into a picture of a garment. So give it 32 *new* numbers! The codes of the
-# training pictures have a mean and a spread in each direction; draw new codes with the same mean and
-# covariance:
+# training pictures have a mean and a spread in each direction; draw new codes from a Gaussian with the same
+# mean and covariance. For comparison, draw others from a *box*: each number evenly between its smallest and
+# its largest value.
 
 # %%
 with torch.no_grad():
@@ -758,12 +799,12 @@ viz.rows(
     {
         "real": x_held[:10],
         "copied": copied[:10],
-        "drawn: Gaussian": sampled[:10],
-        "drawn: uniform": boxed[:10],
+        "from a Gaussian": sampled[:10],
+        "from a box": boxed[:10],
     },
     alt="Rows of ten pictures: real clothes, their reconstructions, decoded codes from a Gaussian, which "
-    "look like several garments melted together, and decoded codes from a box, which are shapeless "
-    "clouds.",
+    "look like several garments melted together, and decoded codes from a box, which are shapeless blots of "
+    "black and white.",
 )
 
 # %% [markdown]
@@ -783,9 +824,33 @@ for name, pictures in sets.items():
     print(f"{name:34} {frechet_distance(x_held, pictures.clamp(-1, 1), features):8.2f}")
 
 # %% [markdown]
-# Look at the plane of section 5 again: the codes form islands of odd shapes with empty water between them.
-# Nothing in the loss asked for anything else. The decoder was only ever trained *on* the islands, so what it
-# gives in the water is anybody's guess, and in 32 dimensions there is far more water than land.
+# The copies are some way from the floor, too: blur is a difference that the features see. But the invented
+# pictures are much further away.
+#
+# Look at the plane of section 5 again: the codes form rays of odd shapes, with wide empty water between and
+# around them. Nothing in the loss asked for anything else. The decoder was only ever trained *on* that
+# land, so what it gives in the water is anybody's guess, and in 32 dimensions there is far more water than
+# land.
+
+# %% tags=["widget"]
+shirt, shoe = (x_held[held.y == c][1:2] for c in (0, 9))
+with torch.no_grad():
+    ends = ae32.encoder(torch.cat([shirt, shoe]))  # (2, 32)
+Interpolation(
+    lambda z: ae32.decoder(z).clamp(-1, 1),
+    ends,
+    originals=torch.cat([shirt, shoe]),
+    names=["T-shirt", "ankle boot"],
+    title="From a T-shirt to an ankle boot",
+    alt="Pictures decoded on the way between the codes of a T-shirt and of an ankle boot, along a "
+    "straight line and along an arc. Half-way the pictures are shapeless mixtures of both.",
+)
+
+# %% [markdown]
+# This is such a crossing, with the bundled network and its 32 numbers. **Drag along the strips.** Both ends
+# are good; half-way there is neither a shirt nor a boot. The straight line also runs through *shorter*
+# codes than either end has, as the curve below the strips shows; the arc avoids that, and it does not help
+# here. (When an arc does help is a question for notebook 02.)
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
@@ -805,7 +870,7 @@ Quiz(
         (
             "More training, until the reconstruction error is 0.",
             False,
-            "Perfect copies say nothing about the water between the islands.",
+            "Perfect copies say nothing about the water between the codes.",
         ),
     ],
     id="1.Q3",
@@ -825,24 +890,28 @@ fit(broken, clothes.unlabelled(), steps=200, batch=32)
 with torch.no_grad():
     compare = torch.cat([show, broken.cpu()(show)])
 clue = viz.grid(
-    compare, columns=10, scale=2, alt="Two rows: originals, and reconstructions on a grey background."
+    compare,
+    columns=10,
+    scale=2,
+    alt="Two rows: originals on black, and reconstructions on mid-grey, in which the dark jacket and the "
+    "sandal have vanished.",
 )
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
-    "The upper row shows the originals, the lower row the reconstructions: grey where the originals are "
-    "black, and little else is wrong with them. Which bug is this?",
+    "The upper row shows the originals, the lower row the reconstructions: bright garments remain, black has "
+    "become grey, and dark garments have vanished in it. Which bug is this?",
     [
         (
             "`optimizer.zero_grad()` is missing, so gradients pile up.",
             False,
-            "Then the training would be unstable; it would not settle with every bright pixel in place.",
+            "Then the training would be unstable; the loss would not settle at one value.",
         ),
         (
             "The decoder ends in a sigmoid, but the pictures are in [-1, 1].",
             True,
-            "A sigmoid gives values between 0 and 1, and 0 is mid-grey here. Black, -1, is out of reach, "
-            "and the error of the black background stays. Remove the sigmoid, or use `tanh`.",
+            "A sigmoid gives values between 0 and 1, and 0 is mid-grey here. Everything darker than mid-grey "
+            "ends there, and the error of the black background stays. Remove the sigmoid, or use `tanh`.",
         ),
         (
             "The code is too short for the background.",
@@ -882,7 +951,7 @@ Quiz(
 Quiz(
     "A recap. Which of these are true?",
     [
-        ("The best linear autoencoder has the same error as PCA.", True, "Section 2 and 3."),
+        ("The best linear autoencoder has the same error as PCA.", True, "Sections 2 and 3."),
         ("An autoencoder needs labels.", False, "The picture is its own target."),
         (
             "A denoising autoencoder is compared with the clean picture.",
