@@ -427,15 +427,15 @@ def plane_of(model, title, alt, n=16):
 plane_of(
     ae2,
     "A code of two numbers",
-    "A plane of dots, coloured by kind of garment, and beside it the pictures that its places decode to. The "
-    "dots form rays around a crowded centre: trousers, ankle boots and two groups of bags reach far out, "
+    "A plane of dots, coloured by kind of garment, and beside it the pictures that its places decode to. "
+    "The dots form rays around a crowded centre: trousers, sneakers and two groups of bags reach far out, "
     "pullovers, coats and shirts lie on top of each other, and between the rays are wide empty regions.",
 )
 
 # %% [markdown]
 # Things to look for:
 #
-# - The network was never told the classes, yet trousers, bags and boots have found places of their own.
+# - The network was never told the classes, yet trousers, bags and shoes have found places of their own.
 # - Pullovers, coats and shirts overlap: two numbers are not enough to tell them apart.
 # - The codes form rays around a crowded centre, and between the rays is empty water. Cross it: the picture
 #   changes smoothly, but somewhere on the way it is *neither* garment.
