@@ -42,7 +42,7 @@ class Probed:
         self.plain = browser
 
     def new_page(self, **options):
-        page = self.plain.new_page(**options)
+        page = self.plain.new_page(**{**options, "viewport": {"width": 1200, "height": 900}})
         page.add_init_script(path=HERE / "latency" / "probe.js")
         return page
 

@@ -76,7 +76,7 @@ WIDGETS = [
     Contender("LatentPlane", "LatentPlane(decode)", ".cw-plane"),
     Contender("Interpolation", "Interpolation(decode, torch.tensor([[-2.0, 1], [2, -1]]))", ".cw-track"),
     Contender("Interpolation, 4", "Interpolation(decode, 2 * torch.randn(4, 2))", ".cw-pad", 20),
-    Contender("Denoiser", "Denoiser({'DDPM': steps, 'DDIM': steps[::2]})", ".cw-scrub", 5),
+    Contender("Denoiser", "Denoiser(steps)", ".cw-scrub", 5),
     Contender(
         "TrainingFilm",
         "TrainingFilm([Frame(i, way[i : i + 8], {'loss': 1 / (i + 1)}) for i in range(56)])",

@@ -53,7 +53,7 @@ async function render({ model, el }) {
     const { space, points } = plane;
     const [x, y] = space.place(state.z);
     view.hand.style.transform = `translate(${100 * x}%, ${100 * y}%)`;
-    if (!live?.prompt) paintSheet();
+    if (!live?.prompt()) paintSheet();
     const near = nearest(points, x, 1 - y);
     view.readout.textContent = `z = (${space.text(state.z)})${near ? `\nnearest data point: ${near}` : ""}`;
     view.image.setAttribute("aria-label", `Decoded image at z = (${space.text(state.z)})`);
@@ -116,9 +116,9 @@ async function openPlane(model) {
 
 // The image in hand, decoded by the kernel; `paintSheet` stands in while the kernel is late, and when it fails.
 function liveImage(model, view, paintSheet, say, signal) {
-  const live = { prompt: false }; // does the kernel answer in time?
+  let prompt = false; // did the kernel answer in time?
   const standIn = (sentence) => {
-    live.prompt = false;
+    prompt = false;
     paintSheet();
     view.source.textContent = sentence;
   };
@@ -129,15 +129,14 @@ function liveImage(model, view, paintSheet, say, signal) {
       say(problem);
       return;
     }
-    live.prompt = inTime;
+    prompt = inTime;
     if (!inTime && !newest) return; // the hand has gone on, and the sheet with it
     paintPixels(view.image, bytesOf(buffers[0]), ...size);
     view.source.textContent = "Decoded by the kernel, exactly here.";
   };
-  const ask = kernelLine(model, answered, () => standIn("The kernel is busy or gone: blended from decoded images nearby."), signal);
-  live.ask = (z) => ask({ z });
+  const line = kernelLine(model, answered, () => standIn("The kernel is busy or gone: blended from decoded images nearby."), signal);
   view.source.textContent = "Move the point: the kernel decodes it.";
-  return live;
+  return { ask: (z) => line.ask({ z }), prompt: () => prompt && line.waited() < PATIENCE / 2 };
 }
 
 // Pixels in rows from the top, one or three channels each.

@@ -4,10 +4,12 @@
 const PATIENCE = 250; // milliseconds after which a widget should show something without the kernel
 
 // `answered(answer, buffers, inTime, newest)` gets every answer: did it come within our patience, and has nothing else been
-// asked since? `late()` is called when one is not there in time. Gives `ask(question)`.
+// asked since? `late()` is called when one is not there in time. Gives `ask(question)` and `waited()`, the milliseconds since a
+// question that is still under way was sent: on a busy page, hands come before timers.
 function kernelLine(model, answered, late, signal) {
   const view = Math.random().toString(36).slice(2); // all views of a widget hear all answers
   let underWay = false;
+  let since = 0;
   let next = null;
   let inTime = true;
   let timer = 0;
@@ -15,6 +17,7 @@ function kernelLine(model, answered, late, signal) {
   const isLate = () => { inTime = false; late(); };
   const send = (question) => {
     underWay = true;
+    since = performance.now();
     inTime = true;
     timer = setTimeout(isLate, PATIENCE);
     try {
@@ -36,5 +39,5 @@ function kernelLine(model, answered, late, signal) {
     if (waiting) send(waiting); // first, so that the kernel works while we paint
     answered(answer, buffers, soon, !waiting);
   }, signal);
-  return ask;
+  return { ask, waited: () => (underWay ? performance.now() - since : 0) };
 }

@@ -88,7 +88,7 @@ function livePlay(model, view, state, paint, tell, signal) {
     if (problem || over) play(false);
     else if (playing) requestAnimationFrame(() => { if (playing && view.root.isConnected) step(Number(keys.speed.value)); else play(false); });
   };
-  const ask = kernelLine(model, answered, () => { view.said.textContent = "Waiting for the kernel …"; }, signal);
+  const { ask } = kernelLine(model, answered, () => { view.said.textContent = "Waiting for the kernel …"; }, signal);
   listen(model, "msg:custom", (answer, buffers) => {
     if (answer.problem) tell(answer.problem, true);
     else show(answer, buffers);

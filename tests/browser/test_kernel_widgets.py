@@ -63,12 +63,12 @@ def live(notebook):
     return notebook, widget
 
 
-def settled(page, widget, z, sign=1, exactly=True):
+def settled(page, widget, z, sign=1, exactly=True, near=0.03):
     """Wait until the picture is that of z and comes from the kernel (or from the sheet)."""
     said = "exactly here" if exactly else "blended from"
     for _ in range(200):
         if said in widget.locator(".cw-source").inner_text():
-            if halves(widget) == pytest.approx((sign * z[0], sign * z[1]), abs=0.03 if exactly else 0.2):
+            if halves(widget) == pytest.approx((sign * z[0], sign * z[1]), abs=near if exactly else 0.2):
                 return
         page.wait_for_timeout(50)
     raise AssertionError((widget.locator(".cw-source").inner_text(), halves(widget)))
@@ -123,10 +123,7 @@ def test_with_a_slow_model_one_question_is_under_way_and_the_last_one_wins(live)
 def test_a_finger_asks_the_kernel_too(live):
     page, widget = live
     touch(page, widget, (0.5, 0.5), (0.2, 0.3))
-    box = [round(v, 2) for v in halves(widget)]
-    assert box[0] < -1.5
-    page.wait_for_function("document.querySelector('.cw-source').textContent.includes('exactly here')")
-    assert halves(widget) == pytest.approx((-1.8, 1.2), abs=0.15)
+    settled(page, widget, (-1.8, 1.2), near=0.15)
 
 
 def test_each_view_asks_for_itself_and_shows_the_same(live):
