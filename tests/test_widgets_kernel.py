@@ -72,7 +72,9 @@ def jupyter(tmp_path):
                    "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
                    "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={tmp_path}"]  # fmt: skip
         with open(tmp_path / "log", "w") as log:
-            environment = {**os.environ, **folders, "PYTHONPATH": str(tmp_path)}
+            # tools/install.sh enables the extension in .venv: that must not have the last word here
+            own = {**folders, "PYTHONPATH": str(tmp_path), "JUPYTER_PREFER_ENV_PATH": "0"}
+            environment = {**os.environ, **own}
             started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         url = f"http://127.0.0.1:{port}"
         for _ in range(240):

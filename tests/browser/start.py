@@ -3,6 +3,7 @@
 The browser is the system's: the environment variable CHROMIUM, else `chromium` and its usual other names.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -43,8 +44,9 @@ def running_lab(root, extension=True):
     """
     settings = root / "config" / "jupyter_server_config.d"
     settings.mkdir(parents=True)
-    if extension:
-        shutil.copy(ROOT / "tools" / "course_lib.json", settings)
+    shipped = json.loads((ROOT / "tools" / "course_lib.json").read_text())
+    enabled = dict.fromkeys(shipped["ServerApp"]["jpserver_extensions"], extension)
+    (settings / "course.json").write_text(json.dumps({"ServerApp": {"jpserver_extensions": enabled}}))
     quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -54,6 +56,7 @@ def running_lab(root, extension=True):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = {key: str(root / name) for key, name in FOLDERS.items()}
+    own["JUPYTER_PREFER_ENV_PATH"] = "0"  # these folders have the last word
     command = [
         sys.executable,
         "-m",
