@@ -59,7 +59,7 @@ function livePlay(model, view, state, paint, tell, signal) {
   view.root.append(element("div", { class: "cw-quiet" },
     "Draw on the plane with the pointer, or focus it: arrow keys move the pen, Space draws, Shift makes large steps."));
   let playing = false;
-  let starting = 0; // new runs that were asked for and are not there yet
+  let starting = false; // is a new run asked for and not there yet?
   let drawn = model.get("chosen") === ""; // are there points of one's own?
 
   const play = (on) => {
@@ -68,8 +68,12 @@ function livePlay(model, view, state, paint, tell, signal) {
     if (on) step(Number(keys.speed.value));
   };
   const step = (frames) => { if (!starting) ask({ do: "step", frames }); };
+  const wait = (on) => {
+    starting = on;
+    view.root.setAttribute("aria-busy", on);
+  };
   const begin = (question) => {
-    starting = 1;
+    wait(true);
     tell("");
     ask(question);
   };
@@ -83,8 +87,8 @@ function livePlay(model, view, state, paint, tell, signal) {
     if (done !== "step" && !head) state.frame = null;
     paint();
   };
-  const answered = ({ do: done, over, problem }) => {
-    if (done !== "step") starting = 0;
+  const answered = ({ do: done, over, problem }, buffers, inTime, newest) => {
+    if (done !== "step" && newest) wait(false); // else another run was asked for meanwhile
     if (problem || over) play(false);
     else if (playing) requestAnimationFrame(() => { if (playing && view.root.isConnected) step(Number(keys.speed.value)); else play(false); });
   };

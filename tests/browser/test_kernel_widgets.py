@@ -258,12 +258,15 @@ def play(play_notebook):
     widget = play_notebook.locator(".jp-Cell").nth(FIRST).locator(".cw-playground")
     widget.get_by_label("Data points", exact=True).select_option("moons")
     widget.get_by_label("Data points", exact=True).select_option("ring")
+    play_notebook.wait_for_function("() => !document.querySelector('.cw-playground[aria-busy=true]')")
     until(play_notebook, widget, lambda step: step == 1)
     return play_notebook, widget
 
 
 def step_of(widget):
-    return int(widget.locator(".cw-play-step").inner_text().removeprefix("Step "))
+    return int(
+        widget.locator(".cw-play-step").inner_text().removeprefix("Step ") or -1
+    )  # nothing: no frame yet
 
 
 def until(page, widget, done):
@@ -364,7 +367,7 @@ def test_a_diverged_training_says_so_and_restart_works(play):
     run_cell(page, FAIL)
     widget.get_by_role("button", name="Play").click()
     widget.locator(".cw-play-said", has_text="the training has diverged").wait_for()
-    assert widget.get_by_role("button", name="Play").is_visible()
+    widget.get_by_role("button", name="Play").wait_for()
     run_cell(page, WORK)
     widget.get_by_role("button", name="Restart").click()
     until(page, widget, lambda step: step == 1)
@@ -378,7 +381,7 @@ def test_a_run_that_ends_pauses_with_a_note(play):
     widget.get_by_label("Frames for each picture", exact=True).select_option("100")
     widget.get_by_role("button", name="Play").click()
     widget.locator(".cw-play-said", has_text="The run ended at step 600.").wait_for()
-    assert widget.get_by_role("button", name="Play").is_visible()
+    widget.get_by_role("button", name="Play").wait_for()
 
 
 def test_heat_map_and_arrows_can_be_hidden(play):
