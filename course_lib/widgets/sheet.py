@@ -47,9 +47,7 @@ def _call(decode: Callable[[torch.Tensor], object], z: NDArray[np.float32]) -> N
         raise WidgetError(
             f"decode stopped on a float32 tensor of shape {z.shape}: {type(error).__name__}: {reason}."
         ) from error
-    if isinstance(images, torch.Tensor):
-        images = images.detach().cpu()
-        images = (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
+    images = _array(images)
     if not isinstance(images, np.ndarray):
         raise WidgetError(
             f"decode must give a tensor of images (B, C, H, W), but it gave a {type(images).__name__}."
@@ -80,9 +78,7 @@ def checked_images(images: object, name: str) -> NDArray[np.float32]:
     Floats are in [-1, 1]; uint8 is taken as 0..255 and brought there. Raises `WidgetError` where the shape or
     the dtype is another one, where there is no image, a NaN, or values that cannot be images in [-1, 1].
     """
-    if isinstance(images, torch.Tensor):
-        images = images.detach().cpu()
-        images = (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
+    images = _array(images)
     if not isinstance(images, np.ndarray):
         raise WidgetError(
             f"{name} must be images (N, C, H, W), a tensor or an array, but it is a {type(images).__name__}."
@@ -100,6 +96,14 @@ def checked_images(images: object, name: str) -> NDArray[np.float32]:
     images = images.astype(np.float32)
     _check_values(images, name)
     return images
+
+
+def _array(images: object) -> object:
+    """A tensor as an array; anything else as it is, for the caller to judge."""
+    if not isinstance(images, torch.Tensor):
+        return images
+    images = images.detach().cpu()
+    return (images.float() if images.is_floating_point() else images).numpy()  # numpy has no bfloat16
 
 
 def _check_values(images: NDArray[np.float32], name: str = "decode") -> None:
