@@ -7,6 +7,7 @@ Beside a score belongs its floor: the same distance for real training pictures.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,14 @@ def frechet_distance(real: Tensor, made: Tensor, features: nn.Module, *, batch: 
     for x in made.split(batch):
         fid.update(x, real=False)
     return fid.compute().item()
+
+
+def bits_per_dim(nats: float, dims: int) -> float:
+    """A log-likelihood of a whole picture in nats, usually negative -> bits for each of its `dims` numbers.
+
+    For pictures of 256 levels and a likelihood over these levels: 8 is what no knowledge at all costs.
+    """
+    return -nats / (dims * math.log(2))
 
 
 class PrecisionRecall(NamedTuple):
