@@ -4,7 +4,7 @@ K. Sohn, H. Lee, X. Yan, "Learning Structured Output Representation using Deep C
 Models", NeurIPS 2015; D. P. Kingma et al., "Semi-supervised Learning with Deep Generative Models",
 arXiv 1406.5298, model M2.
 
-    log p(x | y) >= E_q(z | x, y) log p(x | y, z) - KL(q(z | x, y) || p(z))    1406.5298 eq. 6, without log p(y)
+    log p(x | y) >= E_q(z | x, y) log p(x | y, z) - KL(q(z | x, y) || p(z))   1406.5298 eq. 6 without log p(y)
 
 The prior p(z) = N(0, I) does not depend on y, so z need not carry the class and is left with what varies
 *within* one: cut, brightness, sleeves. Left out: a prior of each class (NeurIPS 2015, eq. 4), and data
