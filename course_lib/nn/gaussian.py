@@ -25,7 +25,8 @@ def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
 
     Source: 1312.6114, appendix B, with the opposite sign.
     """
-    return (mu.square() + logvar.exp() - 1 - logvar) / 2
+    # expm1(v) is exp(v) - 1 without the rounding, which near the prior is larger than the KL itself
+    return (mu.square() + torch.expm1(logvar) - logvar) / 2
 
 
 def log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
