@@ -78,8 +78,8 @@ class VAE(nn.Module):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """q(z | x): pictures (B, C, H, W) in [-1, 1] -> mu (B, d) and log sigma^2 (B, d)."""
-        mu, logvar = self.encoder(x).chunk(2, dim=1)
-        return mu, logvar.clamp(-12, 6)  # far outside of what data ask for; exp() stays finite
+        mu, logvar = self.encoder(x).to(x).chunk(2, dim=1)  # out of bf16: the KL wants more than 3 digits
+        return mu, logvar.clamp(-12, 6)  # sigma in [0.0025, 20], so that exp() stays finite
 
     def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """One z ~ q(z | x) for each picture, and its log q(z | x): (B, d), (B,)."""
