@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
+from course_lib.errors import CourseError
 from course_lib.method import Loss, Step
 from course_lib.nn import likelihoods
 from course_lib.nn.conv import ConvDecoder, ConvEncoder
@@ -43,13 +44,15 @@ class Elbo(NamedTuple):
 
 
 class VAE(nn.Module):
-    """Gaussian posterior, convolutional encoder and decoder, three likelihoods to choose from."""
+    """Gaussian posterior, convolutional encoder and decoder, three likelihoods to choose from.
+
+    Raises CourseError for an unknown likelihood, and for a sigma that is not positive or that nobody asks for.
+    """
 
     ema: tuple[str, ...] = ("encoder", "decoder")
     batch_statistics = "batch normalisation: a sample's gradient depends on its batch"
-    log_sigma: (
-        Tensor  # of the Gaussian likelihood: a parameter where it is learnt, a buffer where it is given
-    )
+    # of the Gaussian likelihood: a parameter where it is learnt, a buffer where it is given
+    log_sigma: Tensor
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class VAE(nn.Module):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
+        _check(likelihood, sigma)
         self.latent, self.likelihood, self.lr, self.weight_decay = latent, likelihood, lr, weight_decay
         says = 2 * channels if likelihood == "discrete" else channels  # mean and log scale, or the mean alone
         self.encoder = ConvEncoder(channels, size, widths, blocks, squeeze, hidden, out=2 * latent)
@@ -98,7 +102,10 @@ class VAE(nn.Module):
         return likelihoods.discretised_logistic(x, mean, log_scale.clamp(min=-7))
 
     def decode(self, z: Tensor) -> Tensor:
-        """The mean of p(x | z) as a picture in [-1, 1]: (B, d) -> (B, C, H, W). No pixel noise is drawn."""
+        """The mean of p(x | z) as a picture, clipped to [-1, 1]: (B, d) -> (B, C, H, W). No noise is drawn.
+
+        Of the discretised likelihood it is the median, where its logistic distribution is centred.
+        """
         says = self.decoder(z)
         if self.likelihood == "bernoulli":
             return 2 * torch.sigmoid(says) - 1
@@ -145,3 +152,13 @@ class VAE(nn.Module):
     def tiny(cls) -> tuple[Self, Tensor]:
         x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
         return cls(latent=4, size=8, widths=(4, 8), squeeze=4, hidden=16), x
+
+
+def _check(likelihood: str, sigma: float | None) -> None:
+    if likelihood not in get_args(Likelihood):
+        known = ", ".join(get_args(Likelihood))
+        raise CourseError(f"likelihood must be one of {known}, got {likelihood!r}.")
+    if sigma is not None and likelihood != "gaussian":
+        raise CourseError(f"sigma belongs to the gaussian likelihood: leave it out for {likelihood}.")
+    if sigma is not None and not 0 < sigma < math.inf:
+        raise CourseError(f"sigma must be greater than 0, or None to learn it, got {sigma}.")
