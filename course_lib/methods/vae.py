@@ -46,7 +46,8 @@ class Elbo(NamedTuple):
 class VAE(nn.Module):
     """Gaussian posterior, convolutional encoder and decoder, three likelihoods to choose from.
 
-    Raises CourseError for an unknown likelihood, and for a sigma that is not positive or that nobody asks for.
+    Raises CourseError for an unknown likelihood, and for a sigma that is not positive or that goes with
+    another likelihood.
     """
 
     ema: tuple[str, ...] = ("encoder", "decoder")

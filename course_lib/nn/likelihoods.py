@@ -40,8 +40,8 @@ def discretised_logistic(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     """Log-probability of the level of each pixel: the mass of a logistic distribution in the level's bin.
 
     P(x) = sigmoid(a) - sigmoid(b) with a, b = (x +- 1/255 - mean) / scale; the bins of -1 and 1 reach to
-    infinity. Written as sigmoid(a) sigmoid(-b) (1 - exp(b - a)), whose logarithm neither cancels nor is log(0):
-    it and its gradients are finite for log_scale in [-60, 60]. x must stand on the 256 levels.
+    infinity. Written as sigmoid(a) sigmoid(-b) (1 - exp(b - a)), whose logarithm neither cancels nor is
+    log(0): it and its gradients are finite for log_scale in [-60, 60]. x must stand on the 256 levels.
     Source: T. Salimans et al., PixelCNN++, arXiv 1701.05517, eq. 2, with one component.
     """
     inverse = torch.exp(-log_scale)
