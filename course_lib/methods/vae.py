@@ -46,8 +46,7 @@ class Elbo(NamedTuple):
 class VAE(nn.Module):
     """Gaussian posterior, convolutional encoder and decoder, three likelihoods to choose from.
 
-    Raises CourseError for an unknown likelihood, and for a sigma that is not positive or that goes with
-    another likelihood.
+    Raises CourseError for an unknown likelihood, and for a sigma that is not positive.
     """
 
     ema: tuple[str, ...] = ("encoder", "decoder")
@@ -159,7 +158,5 @@ def _check(likelihood: str, sigma: float | None) -> None:
     if likelihood not in get_args(Likelihood):
         known = ", ".join(get_args(Likelihood))
         raise CourseError(f"likelihood must be one of {known}, got {likelihood!r}.")
-    if sigma is not None and likelihood != "gaussian":
-        raise CourseError(f"sigma belongs to the gaussian likelihood: leave it out for {likelihood}.")
     if sigma is not None and not 0 < sigma < math.inf:
         raise CourseError(f"sigma must be greater than 0, or None to learn it, got {sigma}.")
