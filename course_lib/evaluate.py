@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from course_lib import data, zoo
 from course_lib.methods.autoencoder import reconstruction_error
 from course_lib.methods.colorizer import Colorizer, colour_table, look_up, luma
+from course_lib.methods.conditional_vae import ConditionalVAE
 from course_lib.methods.ddpm import DDPM
 from course_lib.methods.denoising_autoencoder import (
     DenoisingAutoencoder,
@@ -26,7 +27,8 @@ from course_lib.methods.denoising_autoencoder import (
     salt_and_pepper,
 )
 from course_lib.methods.features import FeatureNet, accuracy
-from course_lib.metrics import frechet_distance, psnr
+from course_lib.methods.vae import VAE
+from course_lib.metrics import embed, frechet_distance, precision_recall, psnr
 
 HeldOut = Literal["validation", "test"]
 Scores = dict[str, float]
@@ -150,6 +152,48 @@ def _samples(model: DDPM, y: Tensor, guidance: float) -> Tensor:
         *_, last = model.sample(len(labels), generator=generator, label=labels, guidance=guidance, steps=50)
         parts.append(last.x)
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def invented(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """A VAE's samples from its prior against Fashion-MNIST, beside its copies, and its ELBO in nats.
+
+    Fréchet distance, precision and recall of 2,000 samples (or as many as the split has).
+    """
+    vae = cast(VAE, model)
+    features = cast(FeatureNet, zoo.load("fashion_features"))
+    x = data.fashion(split).floats
+    count = min(SAMPLES, len(x))
+    *_, last = vae.sample(count, generator=_seeded())
+    covered = precision_recall(embed(features, x[:count]), embed(features, last.x))
+    copies = _in_batches(vae, x[:count])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        terms = [vae.elbo(b) for b in x.split(500)]
+    return {
+        "Fréchet distance, samples": frechet_distance(x, last.x, features),
+        "Fréchet distance, copies": frechet_distance(x, copies, features),
+        "precision": covered.precision,
+        "recall": covered.recall,
+        "ELBO in nats": torch.cat([t.value for t in terms]).mean().item(),
+        "KL in nats": torch.cat([t.kl for t in terms]).mean().item(),
+    }
+
+
+@torch.no_grad()
+def invented_classes(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Samples of a conditional VAE, 200 of each class: Fréchet distance to Fashion-MNIST, and the share whose
+    class `fashion_features` recognises, beside that of the real pictures."""
+    vae = cast(ConditionalVAE, model)
+    features = cast(FeatureNet, zoo.load("fashion_features"))
+    held = data.fashion(split)
+    y = torch.arange(SAMPLES) % 10
+    *_, last = vae.sample(SAMPLES, generator=_seeded(), label=y)
+    return {
+        "Fréchet distance": frechet_distance(held.floats, last.x, features),
+        "class accuracy": accuracy(features, last.x, y),
+        "class accuracy, real pictures": accuracy(features, held.floats, cast(Tensor, held.y)),
+    }
 
 
 PEOPLE_HEADS = ("style", "tone", "gender", "role")
