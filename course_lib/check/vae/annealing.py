@@ -147,9 +147,9 @@ def _line(t: Trial) -> str | None:
 
 
 def _long(generator: torch.Generator) -> tuple[int, float]:
-    """A warm-up as in training, of some hundred steps, to a weight below 1."""
+    """A warm-up as in training, of about a hundred steps, to a weight below 1."""
     warmup, final = _warm_up(generator)
-    return 50 * warmup + 1, final / 3
+    return 12 * warmup + 1, final / 3
 
 
 BY_ZERO = (

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from course_lib.check.compare import difference, same
-from course_lib.check.core import Answer, Exercise, Mistakes, Property, Trial
+from course_lib.check.core import Exercise, Mistakes, Property, Trial
 from course_lib.check.properties import close_to, dtype_kept, input_unchanged, returns_tensor
+from course_lib.check.vae.arcs import MISTAKES, cosine, lerp, spherical, with_angle
 from course_lib.check.vae.told import told
-
-
-def _lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    return (1 - t) * a + t * b
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    return (a @ b / (a.norm() * b.norm())).clamp(-1, 1)
-
-
-def _slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    w = torch.acos(_cosine(a, b))
-    if torch.sin(w) < 1e-6:
-        return _lerp(a, b, t)
-    return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
 
 
 def _codes(generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
@@ -45,143 +29,6 @@ def _codes(generator: torch.Generator) -> tuple[Tensor, Tensor, float]:
     ab = torch.stack([lengths[0] * u, lengths[1] * (torch.cos(w) * u + torch.sin(w) * v)], dim=1)
     share = 0.15 + 0.25 * t
     return ab[:, 0], ab[:, 1], share if torch.rand((), generator=generator) < 0.5 else 1 - share
-
-
-def _angle(angle: Callable[[Tensor, Tensor], Tensor]) -> Answer:
-    """The formula with this for the angle w."""
-
-    def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-        w = angle(a, b)
-        return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
-
-    return slerp
-
-
-def _weights(weights: Callable[[Tensor, float], tuple[Tensor, Tensor]]) -> Answer:
-    """The right angle w, with these weights of a and b made from it and t."""
-
-    def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-        of_a, of_b = weights(torch.acos(_cosine(a, b)), t)
-        return of_a * a + of_b * b
-
-    return slerp
-
-
-def _unit(x: Tensor) -> Tensor:
-    return x / x.norm()
-
-
-def _sin(t: float) -> Tensor:
-    return torch.sin(torch.tensor(t))
-
-
-NOT_DIVIDED = (
-    "You take the arccosine of the plain dot product. Divide it by both lengths first: the angle belongs to "
-    "the directions, and for long codes the arccosine would not exist."
-)
-
-MISTAKES: Mistakes = (
-    (
-        _lerp,
-        "That is the straight line, which cuts through the inside of the circle. Use the weights with sines.",
-    ),
-    (
-        lambda a, b, t: _slerp(a, b, 1 - t),
-        "t and 1 - t are swapped: at t = 0 the result must be a, so a has the weight with 1 - t.",
-    ),
-    (_angle(lambda a, b: torch.acos(a @ b)), NOT_DIVIDED),
-    (
-        _angle(lambda a, b: torch.acos(_unit(a) @ b)),
-        "You divide the dot product by the length of a only. Divide it by both lengths.",
-    ),
-    (
-        _angle(lambda a, b: torch.acos(_unit(b) @ a)),
-        "You divide the dot product by the length of b only. Divide it by both lengths.",
-    ),
-    (
-        _angle(lambda a, b: torch.acos(a @ b / (a.norm() * b.norm()).square())),
-        "You divide the dot product by the squares of the lengths. Divide it by the lengths themselves.",
-    ),
-    (
-        _angle(_cosine),
-        "You use the cosine as if it were the angle. The angle is its arccosine, `torch.acos`.",
-    ),
-    (
-        _angle(lambda a, b: torch.rad2deg(torch.acos(_cosine(a, b)))),
-        "Your angle is in degrees, and `torch.sin` takes radians: leave the conversion out.",
-    ),
-    (
-        _angle(lambda a, b: torch.asin(_cosine(a, b))),
-        "You take the arcsine of the cosine. The angle is its arccosine, `torch.acos`.",
-    ),
-    (
-        _angle(lambda a, b: torch.cos(_cosine(a, b))),
-        "You take the cosine of the cosine. The angle is its arccosine, `torch.acos`.",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin((1 - t) * w), torch.sin(t * w))),
-        "You don't divide by sin(w), so that not even the ends come out right.",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin((1 - t) * w), torch.sin(t * w) / torch.sin(w))),
-        "Only the second term is divided by sin(w): brackets are missing around the sum.",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin((1 - t) * w) / w, torch.sin(t * w) / w)),
-        "You divide by the angle w. Divide by its sine.",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin(1 - t * w) / w.sin(), torch.sin(t * w) / w.sin())),
-        "Brackets are missing around 1 - t: the weight of a is sin((1 - t) w) / sin(w).",
-    ),
-    (
-        _weights(lambda w, t: (_sin(1 - t) * w / w.sin(), _sin(t) * w / w.sin())),
-        "You multiply the sine of t with w. The product belongs inside: sin(t w).",
-    ),
-    (
-        _weights(lambda w, t: (torch.cos((1 - t) * w) / w.cos(), torch.cos(t * w) / w.cos())),
-        "You use cosines where the formula has sines.",
-    ),
-    (
-        _weights(lambda w, t: (torch.cos((1 - t) * w) / w.sin(), torch.cos(t * w) / w.sin())),
-        "You use cosines above the line, where the formula has sines.",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin((1 - t) * w) / w.sin(), torch.sin((1 - t) * w) / w.sin())),
-        "Both codes have the weight with 1 - t. That of b is sin(t w) / sin(w).",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin(t * w) / w.sin(), torch.sin(t * w) / w.sin())),
-        "Both codes have the weight with t. That of a is sin((1 - t) w) / sin(w).",
-    ),
-    (
-        _weights(lambda w, t: (torch.sin((1 - t) * w) / w.sin(), -torch.sin(t * w) / w.sin())),
-        "You subtract the second term: add it.",
-    ),
-    (
-        lambda a, b, t: _slerp(_unit(a), _unit(b), t),
-        "You mix the codes after dividing them by their lengths. Only the angle needs directions: mix a and "
-        "b themselves.",
-    ),
-    (
-        lambda a, b, t: _unit(_slerp(a, b, t)),
-        "You divide the result by its length. Leave it: a and b must come back at the ends as they are.",
-    ),
-    (
-        lambda a, b, t: _unit(_lerp(a, b, t)),
-        "That is the straight line, brought to length 1. Use the weights with sines, and leave the length.",
-    ),
-    (
-        lambda a, b, t: _unit(_lerp(a, b, t)) * ((1 - t) * a.norm() + t * b.norm()),
-        "That is the straight line with its length corrected, so that the angle does not grow evenly. Use "
-        "the weights with sines.",
-    ),
-    (
-        lambda a, b, t: _slerp(_unit(a), _unit(b), t) * ((1 - t) * a.norm() + t * b.norm()),
-        "You turn the direction and stretch the length apart from each other. The formula mixes a and b "
-        "themselves.",
-    ),
-)
 
 
 def _ends(t: Trial) -> str | None:
@@ -234,7 +81,7 @@ def _same_way(t: Trial) -> str | None:
 
 def _line(t: Trial, a: Tensor, times: float, not_a_number: str) -> str | None:
     """Is the way from a to a multiple of it the straight line?"""
-    yours, right = t.answer(t.student, a.clone(), a * times, 0.25), _lerp(a, a * times, 0.25)
+    yours, right = t.answer(t.student, a.clone(), a * times, 0.25), lerp(a, a * times, 0.25)
     if same(yours, right, 1e-3, 1e-3):
         return None
     if not yours.isfinite().all():
@@ -249,16 +96,16 @@ def _line(t: Trial, a: Tensor, times: float, not_a_number: str) -> str | None:
 def _unclamped(a: Tensor, b: Tensor, t: float) -> Tensor:
     w = torch.acos(a @ b / (a.norm() * b.norm()))
     if torch.sin(w) < 1e-6:
-        return _lerp(a, b, t)
+        return lerp(a, b, t)
     return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
 
 
 def _stays(a: Tensor, b: Tensor, t: float) -> Tensor:
-    return a.clone() if _cosine(a, b) > 1 - 1e-6 else _slerp(a, b, t)
+    return a.clone() if cosine(a, b) > 1 - 1e-6 else spherical(a, b, t)
 
 
 SAME_WAY: Mistakes = (
-    (_angle(lambda a, b: torch.acos(_cosine(a, b))), ZERO_BY_ZERO),
+    (with_angle(lambda a, b: torch.acos(cosine(a, b))), ZERO_BY_ZERO),
     (_unclamped, BEYOND_ONE),
     (_stays, "Return the straight line where"),
 )
@@ -278,7 +125,7 @@ slerp = Exercise(
         "`(1 - t) * a + t * b`. Otherwise a has the weight `torch.sin((1 - t) * w) / torch.sin(w)`, and b "
         "that with t in the place of 1 - t.",
     ),
-    reference=_slerp,
+    reference=spherical,
     draw=_codes,
     properties=(
         returns_tensor(),

@@ -25,9 +25,10 @@ def told(name: str, look: Callable[[Trial], str | None], mistakes: Mistakes) -> 
 
 def recognised(t: Trial, mistakes: Mistakes) -> str:
     """The sentence of the first mistake that twice gives the same values as the student's answer, or ''."""
+    yours = [(u, u.answer(u.student)) for u in (t, t.anew())]
     for wrong, sentence in mistakes:
         try:
-            if all(same(u.answer(u.student), u.answer(wrong), 1e-4, 1e-5) for u in (t, t.anew())):
+            if all(same(values, u.answer(wrong), 1e-4, 1e-5) for u, values in yours):
                 return sentence
         except Exception:  # a wrong answer may be undefined on these inputs
             continue
