@@ -51,8 +51,8 @@ class Reading(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """Best minus second: large where one dimension alone holds the factor (1711.00848, SAP)."""
-        return self.best - self.second
+        """Best minus second, each at least 0: large where one dimension alone holds the factor (SAP)."""
+        return max(self.best, 0.0) - max(self.second, 0.0)
 
 
 Codes = NDArray[np.floating]

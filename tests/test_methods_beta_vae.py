@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from course_lib import disentangle
-from course_lib.disentangle import kl_of_dimensions, portraits, reading, traversal_scores
+from course_lib.disentangle import Reading, kl_of_dimensions, portraits, reading, traversal_scores
 from course_lib.fit import fit
 from course_lib.methods.beta_vae import BetaVAE
 from course_lib.methods.vae import VAE
@@ -106,7 +106,9 @@ def test_a_dimension_that_is_the_factor():
     assert found.best == pytest.approx(1)
     assert found.together == pytest.approx(1)
     assert found.second == pytest.approx(0, abs=0.05)
-    assert found.gap == found.best - found.second
+    assert found.gap == pytest.approx(1, abs=0.05)
+    assert Reading(0.9, 0.8, 0.3, 0).gap == pytest.approx(0.5)
+    assert Reading(0.9, 0.8, -0.3, 0).gap == 0.8  # worse than the mean is no better than knowing nothing
 
 
 def test_a_rotated_factor_is_read_by_all_and_by_none_alone():
