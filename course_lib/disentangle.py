@@ -29,7 +29,7 @@ TOP, LEFT, SIDE = 6, 4, 24  # the face and the collar, in pixels of the 32x32 dr
 
 
 def portraits(split: data.Split = "train") -> People:
-    """Noto faces of people without a trade or a costume, cut to 24x24 pixels; x (N, 3, 24, 24) uint8.
+    """Noto faces of people without a trade, cut to 24x24 pixels; x (N, 3, 24, 24) uint8, `rgba` uncut.
 
     Kept are drawings whose concept says "person" ("person frowning", "older person") and that fill 45 to 75 %
     of their square: figures fill less. Few things vary in them, and the face fills the picture.
