@@ -13,7 +13,6 @@ without labels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Self
 
@@ -30,7 +29,7 @@ from course_lib.nn.gaussian import kl_to_standard, reparameterize
 
 
 class ConditionalVAE(nn.Module):
-    """The Gaussian VAE of `vae.py`, where y enters both networks as a one-hot vector."""
+    """The VAE of `vae.py` with Bernoulli's likelihood, where y enters both networks as a one-hot vector."""
 
     ema: tuple[str, ...] = ("encoder", "decoder")
     batch_statistics = "batch normalisation: a sample's gradient depends on its batch"
@@ -52,7 +51,6 @@ class ConditionalVAE(nn.Module):
         self.classes, self.latent, self.lr, self.weight_decay = classes, latent, lr, weight_decay
         self.encoder = ConvEncoder(channels + classes, size, widths, blocks, squeeze, hidden, out=2 * latent)
         self.decoder = ConvDecoder(channels, size, widths, blocks, squeeze, hidden, code=latent + classes)
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(0.5)))  # of the Gaussian likelihood
 
     def posterior(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """q(z | x, y): x (B, C, H, W) in [-1, 1], y (B,) int64 -> mu (B, d) and log sigma^2 (B, d)."""
@@ -62,7 +60,7 @@ class ConditionalVAE(nn.Module):
 
     def decode(self, z: Tensor, y: Tensor) -> Tensor:
         """The mean of p(x | y, z) in [-1, 1]: (B, d), (B,) int64 -> (B, C, H, W). No pixel noise is drawn."""
-        return self._says(z, y).clamp(-1, 1)
+        return 2 * torch.sigmoid(self._logits(z, y)) - 1
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Reconstruct from the mean of q(z | x, y)."""
@@ -72,7 +70,7 @@ class ConditionalVAE(nn.Module):
         """Both terms of the bound of log p(x | y), the KL in closed form."""
         mu, logvar = self.posterior(x, y)
         z = reparameterize(mu, logvar)  # (B, d)
-        log_p = likelihoods.gaussian(x, self._says(z, y).to(x), self.log_sigma)
+        log_p = likelihoods.bernoulli(x, self._logits(z, y).to(x))
         return Elbo(log_p, kl_to_standard(mu, logvar).sum(1))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -102,7 +100,7 @@ class ConditionalVAE(nn.Module):
             raise CourseError(f"label must be from 0 to {self.classes - 1}, got {label}.")
         yield Step(0, 0, self.decode(z, y.expand(n).to(weight.device)))
 
-    def _says(self, z: Tensor, y: Tensor) -> Tensor:
+    def _logits(self, z: Tensor, y: Tensor) -> Tensor:
         return self.decoder(torch.cat([z, self._one_hot(y).to(z)], 1))
 
     def _one_hot(self, y: Tensor) -> Tensor:
