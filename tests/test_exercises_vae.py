@@ -291,7 +291,7 @@ CONSTANT = "x[0].numel() / 2 * math.log(2 * math.pi * sigma ** 2)"
 
 
 def bound(body):
-    return f"def elbo(x, x_hat, sigma, mu, logvar):\n    kl = {KL}\n    return {body}"
+    return f"def elbo(x, x_hat, sigma, mu, logvar):\n    kl = {KL}\n    P = x[0].numel()\n    return {body}"
 
 
 def circle(weights, angle="torch.acos(a @ b / a.norm() / b.norm())"):
@@ -550,7 +550,7 @@ WRONG = {
             bound(f"-{SQUARES} / (2 * sigma ** 2) - {CONSTANT} - kl / x[0].numel()"),
             "divide the KL by the number",
         ),
-        (bound(f"-{SQUARES} / (2 * sigma ** 2) - kl"), "of each pixel is missing. Without"),
+        (bound(f"-{SQUARES} / (2 * sigma ** 2) - kl"), "is missing. Without it this is no"),
         (
             bound(f"-{SQUARES} / (2 * sigma ** 2) - x[0].numel() * math.log(sigma) - kl"),
             "The 2 pi is missing",
@@ -558,6 +558,28 @@ WRONG = {
         (
             bound(f"-{SQUARES} / (2 * sigma ** 2) - x[0].numel() / 2 * math.log(2 * math.pi) - kl"),
             "The logarithm of sigma is missing",
+        ),
+        (
+            bound(f"-{SQUARES} / (2 * sigma ** 2) - P * math.log(sigma) - P * math.log(2 * math.pi) - kl"),
+            "The factor 1/2 before log(2 pi)",
+        ),
+        (
+            bound(f"-{SQUARES} / (2 * sigma ** 2) - math.log(sigma) - P * math.log(2 * math.pi) / 2 - kl"),
+            "You count log sigma once",
+        ),
+        (
+            bound(f"-{SQUARES} / (2 * sigma ** 2) - P * math.log(sigma) - math.log(2 * math.pi) / 2 - kl"),
+            "You count 1/2 log(2 pi) once",
+        ),
+        (
+            bound(f"-{SQUARES} / (2 * sigma ** 2) - P / 2 * math.log(2 * math.pi * sigma) - kl"),
+            "You count half of log sigma",
+        ),
+        (
+            bound(
+                f"-{SQUARES} / (2 * sigma ** 2) + P * math.log(sigma) - P * math.log(2 * math.pi) / 2 - kl"
+            ),
+            "You add log sigma",
         ),
         (bound(f"-{SQUARES} / (2 * sigma ** 2) - {CONSTANT} + kl"), "You add the KL"),
         (bound(f"{SQUARES} / (2 * sigma ** 2) + {CONSTANT} + kl"), "You return the loss"),

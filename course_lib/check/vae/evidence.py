@@ -66,11 +66,11 @@ elbo = Exercise(
     hints=(
         "Two terms, each a sum: one over the pixels and channels of a picture, one over the d numbers of its "
         "code. Only the batch remains. Which of your functions is the second term already?",
-        "The log-density of one pixel is -(x - x_hat)^2 / (2 sigma^2) - 1/2 log(2 pi sigma^2). Compute it "
-        "for all pixels at once, shape (B, C, H, W), and sum over all dimensions but the first. sigma is a "
-        "float: use `math.log` and `math.pi`.",
-        "`log_pixel = -(x - x_hat) ** 2 / (2 * sigma ** 2) - 0.5 * math.log(2 * math.pi * sigma ** 2)`. Then "
-        "`log_pixel.flatten(1).sum(1)` is the first term, and `kl(mu, logvar)` is subtracted from it.",
+        "The log-density of one pixel is -(x - x_hat)^2 / (2 sigma^2) - log sigma - 1/2 log(2 pi). Compute "
+        "it for all pixels at once, shape (B, C, H, W), and sum over all dimensions but the first. sigma is "
+        "a float: use `math.log` and `math.pi`.",
+        "`log_pixel = -(x - x_hat) ** 2 / (2 * sigma ** 2) - math.log(sigma) - math.log(2 * math.pi) / 2`. "
+        "Then `log_pixel.flatten(1).sum(1)` is the first term, and `kl(mu, logvar)` is subtracted from it.",
     ),
     reference=right_bound,
     draw=_pictures,

@@ -76,7 +76,7 @@ RECONSTRUCTION: Mistakes = (
     ),
     (
         _from(lambda square, n, s: _log_density(square, 1, s)),
-        "You count the constant log(2 pi sigma^2) / 2 once for each picture. It belongs to each pixel: "
+        "You count the constant -log sigma - 1/2 log(2 pi) once for each picture. It belongs to each pixel: "
         "inside the sum, or times the number of pixels and channels.",
     ),
     (
@@ -101,20 +101,42 @@ RECONSTRUCTION: Mistakes = (
     ),
     (
         _from(lambda square, n, s: -square / (2 * s**2)),
-        "The constant -1/2 log(2 pi sigma^2) of each pixel is missing. Without it this is no log-density, "
-        "and another sigma could not be compared.",
+        "The constant of each pixel, -log sigma - 1/2 log(2 pi), is missing. Without it this is no "
+        "log-density, and another sigma could not be compared.",
     ),
     (
         _from(lambda square, n, s: -square / (2 * s**2) - n * log(s)),
-        "The 2 pi is missing: each pixel has the constant -1/2 log(2 pi sigma^2).",
+        "The 2 pi is missing: each pixel has the constant -log sigma - 1/2 log(2 pi).",
     ),
     (
         _from(lambda square, n, s: -square / (2 * s**2) - n / 2 * log(2 * pi)),
-        "The logarithm of sigma is missing: each pixel has the constant -1/2 log(2 pi sigma^2).",
+        "The logarithm of sigma is missing: each pixel has the constant -log sigma - 1/2 log(2 pi).",
+    ),
+    (
+        _from(lambda square, n, s: -square / (2 * s**2) - n * log(s) - n * log(2 * pi)),
+        "The factor 1/2 before log(2 pi) is missing: each pixel has -log sigma - 1/2 log(2 pi).",
+    ),
+    (
+        _from(lambda square, n, s: -square / (2 * s**2) - log(s) - n / 2 * log(2 * pi)),
+        "You count log sigma once for each picture. It belongs to each pixel: multiply it with their number.",
+    ),
+    (
+        _from(lambda square, n, s: -square / (2 * s**2) - n * log(s) - log(2 * pi) / 2),
+        "You count 1/2 log(2 pi) once for each picture. It belongs to each pixel: multiply it with their "
+        "number.",
+    ),
+    (
+        _from(lambda square, n, s: -square / (2 * s**2) + n * log(s) - n / 2 * log(2 * pi)),
+        "You add log sigma. Subtract it for each pixel: the wider the distribution, the lower its density.",
+    ),
+    (
+        _from(lambda square, n, s: -square / (2 * s**2) - n * s - n / 2 * log(2 * pi)),
+        "You subtract sigma itself for each pixel, where its logarithm belongs.",
     ),
     (
         _from(lambda square, n, s: -square / (2 * s**2) - n / 2 * log(2 * pi * s)),
-        "In the constant stands sigma where sigma^2 belongs: -1/2 log(2 pi sigma^2).",
+        "You count half of log sigma. Each pixel has -log sigma - 1/2 log(2 pi), or in one logarithm "
+        "-1/2 log(2 pi sigma^2).",
     ),
     (
         _from(lambda square, n, s: -square / (2 * s**2) - n * log(2 * pi * s**2)),
