@@ -202,9 +202,9 @@ def train_debiasing(
     lab: Cutouts,
     *,
     epochs: int = 5,
-    steps: int = 30,  # of one epoch
-    batch: int = 64,
-    alpha: float = 0.01,
+    steps: int = 20,  # of one epoch
+    batch: int = 48,
+    alpha: float = 0.3,
     seed: int = 0,
 ) -> tuple[DebiasingVAE, Tensor]:
     """Algorithm 1 of the paper -> a copy of the model with averaged weights, and W (P,) of the people.

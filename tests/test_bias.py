@@ -104,6 +104,19 @@ def test_cut_out_removes_the_paper_and_keeps_white_things():
     assert bias.cut_out(both)[:, 3].flatten(1).amax(1).tolist() == [0, 255]  # no leak into the next picture
 
 
+def test_both_ways_to_a_drawing_end_at_the_same_picture():
+    """People come from one sheet, things from another: people who are in both look alike by both ways."""
+    people, sheet = data.people("validation", style="noto"), data.emoji("validation", "noto")
+    place = {name: i for i, name in enumerate(sheet.captions)}
+    both = [(i, place[name]) for i, name in enumerate(people.captions) if name in place]
+    assert len(both) > 10
+    small = F.avg_pool2d(sheet.x[[k for _, k in both]].float(), 2).round().to(torch.uint8)
+    one, other = (bias.cut_out(x).float() for x in (people.x[[i for i, _ in both]], small))
+    opaque = (one[:, 3:] > 0) & (other[:, 3:] > 0)
+    assert (one[:, 3] == other[:, 3]).float().mean() > 0.98
+    assert (one[:, :3] - other[:, :3]).abs()[opaque.expand(-1, 3, -1, -1)].mean() < 8  # of 255
+
+
 def test_no_faces_among_the_things(held):
     assert len(held) == len(held.tone) == 210 + int((held.y == 0).sum())
     assert torch.equal(held.tone > 0, held.y == 1)

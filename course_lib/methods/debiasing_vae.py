@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
 
 class PlainClassifier(nn.Module):
-    """The same encoder with the logit alone: what the repairs are tried on."""
+    """An encoder with the logit alone, without a VAE: what the repairs are compared on."""
 
     ema: tuple[str, ...] = ("encoder",)
     batch_statistics = "batch normalisation: a sample's gradient depends on its batch"
@@ -89,7 +89,7 @@ class DebiasingVAE(nn.Module):
         latent: int = 8,  # d, the length of the code
         channels: int = 3,
         size: int = 32,  # height and width in pixels, a multiple of 4
-        widths: tuple[int, int] = (16, 32),
+        widths: tuple[int, int] = (8, 32),  # channels at size/2 and size/4
         blocks: tuple[int, int] = (0, 0),
         squeeze: int = 16,
         elbo_weight: float = 1.0,  # c, of the ELBO in nats per pixel and channel
@@ -150,7 +150,7 @@ class DebiasingVAE(nn.Module):
         return cls(latent=3, channels=1, size=8, widths=(4, 8), squeeze=4), _tiny_batch()
 
 
-def latent_weights(mu: Tensor, *, bins: int = 10, alpha: float = 0.01) -> Tensor:
+def latent_weights(mu: Tensor, *, bins: int = 10, alpha: float = 0.3) -> Tensor:
     """Probabilities that are high where codes are rare: mu (N, d) -> (N,) float64 that sum to 1.
 
     W = prod_i 1 / (Q_i(mu_i) + alpha), where Q_i is the share of all codes whose i-th number lies in the same
