@@ -159,8 +159,8 @@ def cvae_fashion(steps: int = 4_000) -> Recipe:
         steps=steps,
         fit=dict(batch=64, lr=warmup_cosine(steps), ema=0.998),
         evaluate=evaluate.invented_classes,
-        about="Conditional variational autoencoder, Bernoulli likelihood, code of 8 numbers and the class, "
-        "Fashion-MNIST",
+        about="Conditional variational autoencoder, Bernoulli likelihood, code of 8 numbers beside the "
+        "class, Fashion-MNIST",
         limits="Soft pictures. Within a class, what two garments differ in is often no more than brightness "
         "and width.",
         licence=FASHION,
@@ -168,7 +168,7 @@ def cvae_fashion(steps: int = 4_000) -> Recipe:
 
 
 def bvae_people(steps: int = 1_500) -> Recipe:
-    """Sliders for drawn faces: a code of 8 numbers whose KL costs ten times as much. About a minute."""
+    """Sliders for drawn faces: a code of 8 numbers whose KL costs ten times as much. Less than 2 minutes."""
     return Recipe(
         method=BetaVAE,
         kwargs=dict(

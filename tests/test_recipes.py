@@ -19,6 +19,7 @@ from course_lib.method import Step
 from course_lib.methods.autoencoder import LinearAutoencoder
 from course_lib.methods.colorizer import Colorizer, colour_table, luma
 from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder
+from course_lib.methods.vae import Elbo
 
 original = {name: getattr(data, name) for name in ("fashion", "openmoji", "people")}
 
@@ -46,6 +47,7 @@ def small(monkeypatch):
 def test_there_are_the_recipes_that_the_course_names():
     promised = {"ae32_fashion", "ae2_fashion", "denoiser_fashion", "colorizer_openmoji"}
     promised |= {"ddpm_fashion_class", "fashion_features", "people_features"}
+    promised |= {"vae2_fashion", "vae16_fashion", "cvae_fashion", "bvae_people"}
     assert promised <= set(recipes.names())
     assert all(name.count("_") >= 1 for name in recipes.names())  # METHOD_DATA
 
@@ -102,7 +104,7 @@ def test_weights_depend_on_the_global_seed_alone(small):
     ("given", "nearest"),
     [
         ("ae32_fasion", "ae32_fashion"),
-        ("people", "people_features"),
+        ("people", "bvae_people"),
         ("denoise", "denoiser_fashion"),
         ("", ""),
     ],
@@ -266,6 +268,74 @@ def test_samples_are_drawn_in_batches_each_with_noise_of_its_own():
     assert [s[0] for s in seen] == [250, 250, 100]
     assert {s[2:4] for s in seen} == {(2.0, 50)}
     assert seen[0][4] != seen[1][4]
+
+
+class DrawsWhatItSaw(nn.Module):
+    """A "VAE" that draws the very pictures it is judged on, or one of them over and over, and copies well."""
+
+    def __init__(self, x, alike=False):
+        super().__init__()
+        self.x = x[:1].expand_as(x) if alike else x
+
+    def sample(self, n, *, generator):
+        yield Step(0, 0, self.x[:n])
+
+    def forward(self, x):
+        return x
+
+    def elbo(self, x):
+        return Elbo(torch.full((len(x),), -2000.0), torch.full((len(x),), 30.0))
+
+
+def test_inventions_that_are_the_real_pictures_cover_them_all_and_one_repeated_covers_next_to_none(
+    small, monkeypatch
+):
+    monkeypatch.setattr(evaluate, "SAMPLES", 120)
+    x = data.fashion("test").floats
+    perfect, alike = (evaluate.invented(DrawsWhatItSaw(x, alike), "test") for alike in (False, True))
+    assert perfect["precision"] == perfect["recall"] == 1
+    assert perfect["Fréchet distance, samples"] < 1e-3
+    assert alike["precision"] == 1  # the one picture is real
+    assert alike["recall"] < 0.05
+    assert alike["Fréchet distance, samples"] > 1
+    assert perfect["ELBO in nats"] == pytest.approx(-2030)
+    assert perfect["KL in nats"] == pytest.approx(30)
+
+
+def test_likelihood_of_a_model_that_knows_nothing_is_8_bits_and_each_picture_counts_once(small):
+    class Knows(nn.Module):
+        """Every level is as likely as the next; the bound with k draws is log k nats better."""
+
+        def elbo(self, x):
+            nats = torch.full((len(x),), -784 * math.log(256))
+            return Elbo(nats, torch.zeros(len(x)))
+
+        def bound(self, x, k):
+            return self.elbo(x).value + math.log(k)
+
+    scores = evaluate.likelihood(Knows(), "test")
+    assert scores["ELBO in bits/dim"] == pytest.approx(8, abs=1e-5)
+    assert scores["ELBO in nats"] == pytest.approx(-784 * math.log(256))
+    assert scores["64 draws in nats"] - scores["ELBO in nats"] == pytest.approx(math.log(64), abs=1e-3)
+    assert scores["64 draws in bits/dim"] == pytest.approx(8 - 6 / 784, abs=1e-4)
+
+
+def test_classes_of_a_conditional_vae_are_judged_by_what_was_asked_for(small, monkeypatch):
+    monkeypatch.setattr(evaluate, "SAMPLES", 40)
+    held = data.fashion("test")
+    by_class = [held.floats[(held.y == c).nonzero()[0, 0]] for c in range(10)]
+
+    class Obeys(nn.Module):
+        def __init__(self, off):
+            super().__init__()
+            self.off = off
+
+        def sample(self, n, *, generator, label):
+            yield Step(0, 0, torch.stack([by_class[(c + self.off) % 10] for c in label.tolist()]))
+
+    right, wrong = (evaluate.invented_classes(Obeys(off))["class accuracy"] for off in (0, 1))
+    assert right >= 0.8  # the classifier errs on some of the ten real pictures
+    assert wrong <= 0.2
 
 
 def test_people_labels_are_the_four_columns(small):
