@@ -452,16 +452,19 @@ def test_an_encoder_out_of_bounds_gives_finite_numbers(likelihood, said):
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_bf16_stays_inside_the_networks(likelihood):
-    """Codes, KL and likelihood are float32: the KL of what the encoder said has all its digits."""
+    """Codes, KL and likelihood are float32: of what encoder and decoder said, they have all their digits."""
     model = linear_vae(likelihood=likelihood).float()
     x = correlated(4).sign().float()
     with torch.autocast("cpu", torch.bfloat16):
         assert model.decoder(torch.zeros(1, 2)).dtype == torch.bfloat16
         mu, logvar = model.posterior(x)
         elbo, bound = model.elbo(x), model.bound(x, 2)
+        said, given = model.decoder(mu), model.log_likelihood(x, mu)
     assert {t.dtype for t in (mu, logvar, *elbo, bound)} == {torch.float32}
     wanted = (mu.double() ** 2 + logvar.double().exp() - 1 - logvar.double()).sum(1) / 2
     assert torch.allclose(elbo.kl.double(), wanted, rtol=1e-5)
+    model.double().decoder.forward = lambda z: said.double()
+    assert torch.allclose(given.double(), model.log_likelihood(x.double(), mu), rtol=1e-5)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
