@@ -179,7 +179,7 @@ def vae_bits_fashion(steps: int = 6_000) -> Recipe:
         evaluate=evaluate.likelihood,
         about="Variational autoencoder, code of 32 numbers, discretised likelihood, Fashion-MNIST",
         limits="One logistic for each pixel: it pays for texture pixel by pixel. Its bits compare with those "
-        "of 28x28 Fashion-MNIST only.",
+        "of 28x28 Fashion-MNIST only. Of the seeds 0, 1 and 2 it is the best by validation: seed 0.",
         licence=FASHION,
     )
 
@@ -199,8 +199,8 @@ def iaf_fashion(steps: int = 6_000) -> Recipe:
         evaluate=evaluate.likelihood,
         about="VAE with an inverse autoregressive flow posterior, code of 32 numbers, discretised "
         "likelihood, Fashion-MNIST",
-        limits="As vae_bits_fashion, and hardly better: most of the gap between bound and likelihood is the "
-        "encoder's, not the Gaussian's.",
+        limits="As vae_bits_fashion, and little better: most of the gap between bound and likelihood is the "
+        "encoder's, not the Gaussian's. Of the seeds 0, 1 and 2 it is the best by validation: seed 1.",
         licence=FASHION,
     )  # fmt: skip
 
