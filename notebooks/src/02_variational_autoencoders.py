@@ -49,6 +49,7 @@ with torch.no_grad():
     path = vae.decode(course_slerp(ends[0], ends[1], torch.linspace(0, 1, 10)))
 viz.rows(
     {"real": show, "invented": invented.x, "of each class": of_class.x, "on the way": path},
+    scale=1.6,
     alt="Four rows of ten pictures: real clothes, one of each class; clothes invented by a variational "
     "autoencoder, a little blurred but of clear kinds; one invented piece of each class, in order; and a "
     "path on which a pullover turns step by step into an ankle boot.",
@@ -377,7 +378,7 @@ print(f"by hand {by_hand[0]:.3f}, library {terms.value[0]:.3f} nats for the firs
 
 # %% tags=["training"]
 torch.manual_seed(0)
-steps = 1_300
+steps = 1_000
 run = fit(
     VAE(latent=16, hidden=128, likelihood="bernoulli"),
     clothes.unlabelled(),
@@ -456,9 +457,10 @@ viz.figure(
 # %% tags=["widget"]
 LatentPlane(
     vae2.decode,
+    n=14,
     extent=2.6,
-    points=codes["variational autoencoder"],
-    labels=held.y,
+    points=codes["variational autoencoder"][:1000],
+    labels=held.y[:1000],
     names=held.names,
     title="The plane of a variational autoencoder",
     alt="A round cloud of dots, coloured by kind of garment, and beside it the pictures that the places of "
@@ -537,6 +539,7 @@ viz.rows(
         "VAE, invented": last.x[:10],
         "VAE, copied": copies[:10],
     },
+    scale=1.6,
     alt="Four rows of ten pictures: real clothes; inventions of the autoencoder, several of them melted "
     "together; inventions of the variational autoencoder, clear shapes without texture; its copies of the "
     "first row, right in shape and a little blurred.",
@@ -551,15 +554,15 @@ viz.rows(
 # And what was the price? **Compare the two on the same row of test pictures**, and press "difference":
 
 # %% tags=["widget"]
-row = x_test[20:32]
+row = x_test[20:29]
 with torch.no_grad():
     copied = {"autoencoder": ae32(row).clamp(-1, 1), "VAE": vae(row), "VAE trained here": vae_live(row)}
 Compare(
     copied,
     truth=row,
-    names=[test.names[c] for c in test.y[20:32]],
+    names=[test.names[c] for c in test.y[20:29]],
     title="What does it cost?",
-    alt="Twelve test pictures and their reconstructions by an autoencoder, by the bundled variational one "
+    alt="Nine test pictures and their reconstructions by an autoencoder, by the bundled variational one "
     "and by the one trained here, with the squared error of each and, on demand, a map of the differences.",
 )
 
@@ -714,18 +717,18 @@ LatentSliders(
 
 # %%
 with torch.no_grad():
-    moves = torch.linspace(-2, 2, 9)
+    moves = torch.linspace(-2, 2, 7)
     rows = {}
     for person, i in (("man", 87), ("woman", 177)):
         z = bvae.posterior(faces.floats[i : i + 1])[0]  # (1, 8)
         for name, axis in (("tone", 2), ("hair length", 6), ("hair colour", 0)):
-            swept = z.repeat(9, 1)
+            swept = z.repeat(7, 1)
             swept[:, axis] = z[0, axis] + moves
             rows[f"{person}, {name}"] = bvae.decode(swept)
 viz.rows(
     rows,
-    scale=1.8,
-    alt="Six rows of nine drawn faces. In two rows the skin goes from light to dark, in two the hair goes"
+    scale=1.5,
+    alt="Six rows of seven drawn faces. In two rows the skin goes from light to dark, in two the hair goes"
     " from long to short and the shirt changes with it, in two the hair goes from dark to blond.",
 )
 
@@ -786,7 +789,7 @@ print("tone and brightness: R^2; gender word: accuracy, guessing gives 0.33")
 
 
 # %% tags=["training"]
-def trained(beta, warmup=0, sigma=1.0, steps=300):
+def trained(beta, warmup=0, sigma=1.0, steps=200):
     """A VAE with a code of 64 numbers after a few seconds of training."""
     torch.manual_seed(0)
     model = BetaVAE(
@@ -808,6 +811,7 @@ with torch.no_grad():
     dear_rows = {"real": show, "copied": dear(show), "invented": same.x}
 viz.rows(
     dear_rows,
+    scale=1.5,
     alt="Real clothes, their copies and ten inventions by the network with the dear KL: copies and "
     "inventions are nearly all the same grey ghost between shirt and shoe.",
 )
@@ -844,8 +848,8 @@ Quiz(
 # The price was absurd here, but the same happens with ordinary settings, since $\sigma$ is a price too: the
 # reconstruction term is the squared error divided by $2\sigma^2$, so a large $\sigma$ makes detail cheap to
 # lose. For a *linear* decoder this can be said exactly: a direction of the data is used if its variance is
-# above $\sigma^2$, and collapses if it is below (Lucas et al., 2019). Try a $\sigma$ of 1, on pictures whose
-# pixels go from -1 to 1:
+# above $\sigma^2$, and collapses if it is below (Lucas et al., 2019). The two networks trained below have a
+# $\sigma$ of 1, on pictures whose pixels go from -1 to 1: see how many of their 64 code numbers are used.
 #
 # It also depends on the *way* there. In the first steps the decoder cannot use the code yet, so all that a
 # code number does is cost, and some are switched off before their time. **KL annealing** lets the price
@@ -872,7 +876,7 @@ def beta_at(step, warmup, final):
 check.vae.beta_at(beta_at)
 
 # %% tags=["training"]
-plain, annealed = trained(beta=1.0), trained(beta=1.0, warmup=200)
+plain, annealed = trained(beta=1.0), trained(beta=1.0, warmup=150)
 networks = {"KL 30 times as dear": dear, "ordinary, sigma = 1": plain, "annealed, sigma = 1": annealed}
 fig = viz.new_figure()
 ax = fig.add_subplot()
@@ -941,6 +945,7 @@ for name, pictures in sharpness.items():
     print(f"{name:18} edges at {edges(pictures) / edges(x_held):4.0%} of the real ones")
 viz.rows(
     blurred,
+    scale=1.5,
     alt="Ten pieces of clothing, copied by five networks, from the most blurred to the sharpest: a VAE "
     "with two numbers gives a typical garment of the kind, one with a large sigma a soft shape, the "
     "VAE trained here and the bundled one clearer shapes, the autoencoder some texture.",
@@ -1028,7 +1033,8 @@ viz.figure(
 
 # %% [markdown]
 # Blue is the truth, the orange rings (one and two standard deviations) are the encoder's guess. Its Gaussian
-# can only be an upright ellipse; the truth may be tilted and bent. What the guess misses is the gap.
+# can only be an upright ellipse, while the truth may be tilted and bent, as in the middle. And the guess may
+# simply be in the wrong place, as on the right. What it misses is the gap.
 #
 # An **inverse autoregressive flow** (IAF; Kingma et al., 2016) lets the guess bend. It takes the Gaussian
 # draw through a few steps
@@ -1075,7 +1081,9 @@ with torch.no_grad():
             f"{name:8} {weights:,} weights   ELBO {nats:8.1f} nats = {bits_per_dim(nats, 784):.3f} bits/dim"
         )
 gain = elbos["IAF-VAE"] - elbos["VAE"]
-print(f"the flow gains {gain.mean():.1f} +- {gain.std() / 100:.1f} nats for each picture")
+print(
+    f"the flow gains {gain.mean():.1f} +- {gain.std() / 100:.1f} nats for each picture"
+)  # 100 = sqrt(10,000)
 
 # %% [markdown]
 # And the bound of exercise 2.6, for 200 test pictures and up to 64 draws:
@@ -1115,12 +1123,22 @@ for name, weights_name in (("VAE", "vae_bits_fashion"), ("IAF-VAE", "iaf_fashion
 print("published, of far larger networks trained on 60,000: Glow about 2.96, PixelCNN++ about 2.65")
 
 # %% [markdown]
-# IAFTEXT
+# The flow is better, and the difference is small: mind how small before you believe it. How good a training
+# turns out depends on its seed, too. Three trainings of each kind, by the ELBO on the validation pictures in
+# nats (measured by us; the bundled networks are the best of each row):
 #
-# Where, then, is the gap? The guess can be poor for two reasons: its *shape* is wrong (an upright ellipse), or
-# its *place and size* are, because one encoder has to serve all pictures at once. To tell them apart, leave
-# the encoder out: for forty test pictures, start from its guess and improve mean and variance of each by
-# gradient descent, with the decoder held fixed.
+# | | seed 0 | seed 1 | seed 2 | mean |
+# | --- | --- | --- | --- | --- |
+# | VAE | -1876.1 | -1880.1 | -1877.5 | -1877.9 |
+# | IAF-VAE | -1876.1 | -1874.1 | -1875.9 | -1875.4 |
+#
+# Once a tie and twice ahead, by two and a half nats on average, which is a thousandth of the whole. That is
+# what three trainings can say, and no more.
+#
+# Where, then, is the gap? The guess can be poor for two reasons: its *shape* is wrong (an upright ellipse),
+# or its *place and size* are, because one encoder has to serve all pictures at once. To tell them apart,
+# leave the encoder out: for forty test pictures, start from its guess and improve mean and variance of each
+# by gradient descent, with the decoder held fixed.
 
 # %% tags=["training"]
 few = x_test[:40]
@@ -1150,8 +1168,8 @@ print(f"ELBO with a guess for each of them   {mean_elbo(*own):8.1f} nats")
 # %% [markdown]
 # Tens of nats, from the same upright Gaussians put in better places. This is the **amortisation gap**: the
 # price of guessing in one glance. (With ellipses that may be tilted we measured three nats more, on a hundred
-# validation pictures.) It explains why the flow gains so little here: it mends the shape, and the shape was
-# not what was wrong. Whoever wants more should look at the encoder first.
+# validation pictures.) It explains why the flow gains so little here: it mends the shape, and the shape is
+# the smaller part of what is wrong. Whoever wants more should look at the encoder first.
 #
 # And most bits are not spent on the code at all, but on texture and noise, pixel by pixel, where no posterior
 # helps. That is where Glow and PixelCNN++ (notebooks 09 and 10) win: they let neighbouring pixels depend on
@@ -1182,9 +1200,9 @@ sets = {
 }
 sets = {name: to_levels(x) for name, x in sets.items()}
 viz.rows(
-    {name: x[:10] for name, x in sets.items()},
-    scale=1.4,
-    alt="Ten pictures of each of six sets: clothes; clothes upside down; clothes with black and white "
+    {name: x[:8] for name, x in sets.items()},
+    scale=1.2,
+    alt="Eight pictures of each of six sets: clothes; clothes upside down; clothes with black and white "
     "exchanged; the same clothes, dark; white line drawings on black; random pixels.",
 )
 
@@ -1210,8 +1228,9 @@ print(f"{'an all-black one':18}{bits_per_dim(black, 784):9.2f}")
 # %% [markdown]
 # The AUC is the probability that a strange picture gets a higher outlier score than a real one: 1 is
 # perfect, 0.5 is guessing, and *below 0.5 the detector is wrong more often than right*. Random pixels are
-# found at once. But line drawings, which the model has never seen, and darkened clothes are **more probable**
-# than real ones, and a black picture is the most probable of all.
+# found at once, and so are white backgrounds (the model was so sure of black that it pays far more than 8
+# bits for each of their pixels). But line drawings, which the model has never seen, and darkened clothes
+# are **more probable** than real ones, and a black picture is the most probable of all.
 #
 # Nothing is broken. The probability of a picture is the product of those of its 784 pixels, and a smooth
 # dark pixel is easy to predict. A *simple* picture needs few bits under almost any model, however strange it
@@ -1249,7 +1268,7 @@ for name in sets:
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 Quiz(
-    "Your VAE needs 3.6 bits/dim for the test pictures and 3.1 for drawings that it has never seen. What "
+    "Your VAE needs 3.4 bits/dim for the test pictures and 2.7 for drawings that it has never seen. What "
     "follows?",
     [
         (
@@ -1287,13 +1306,13 @@ Quiz(
 
 # %%
 torch.manual_seed(4)
-z = torch.randn(8, cvae.latent)
+z = torch.randn(6, cvae.latent)
 with torch.no_grad():
-    table = {name: cvae.decode(z, torch.full((8,), c)) for c, name in enumerate(test.names)}
+    table = {name: cvae.decode(z, torch.full((6,), c)) for c, name in enumerate(test.names)}
 viz.rows(
     table,
-    scale=1.4,
-    alt="A table of invented clothes: ten rows, one for each class, and eight columns, one for each code."
+    scale=1.2,
+    alt="A table of invented clothes: ten rows, one for each class, and six columns, one for each code."
     " Every row shows its class; along a column brightness and width are alike.",
 )
 
@@ -1428,7 +1447,7 @@ recall_figure(recalls)
 # probabilities that each group comes up equally often. Twenty drawings then stand in for three tones, again
 # and again, but they can no longer be ignored.
 #
-# ### Exercise 2.7: Balanced weights
+# ### Exercise 2.7: Every group equally often
 # *difficulty 2 of 5, about 8 minutes*
 #
 # `groups[i]` is the group of picture `i`, a whole number. Some numbers may not occur.
@@ -1647,7 +1666,7 @@ clues = {}
 for name, kind in (("A", OfColleagueA), ("B", OfColleagueB)):
     torch.manual_seed(0)
     model = kind(latent=16, likelihood="bernoulli")
-    steps = 250
+    steps = 200
     model = fit(
         model, clothes.unlabelled(), steps=steps, batch=64, lr=warmup_cosine(steps), ema=0.98
     ).model.cpu()
