@@ -402,7 +402,7 @@ for ax, name, label in zip(axes, ("log p(x|z)", "kl"), ("reconstruction", "KL"),
 viz.figure(
     fig,
     alt="Two curves over the training steps. The reconstruction term rises steeply and then slowly; the KL "
-    "rises with it, to some tens of nats, and goes level.",
+    "rises with it, to about a dozen nats, and goes level.",
 )
 
 # %% [markdown]
@@ -896,7 +896,7 @@ ax.legend(frameon=False)
 viz.figure(
     fig,
     alt="KL of each of 64 code numbers, sorted, for three networks. With the dear KL all are at 0. In the "
-    "ordinary network the first few carry more than a nat each and the rest falls off fast; in the annealed "
+    "ordinary network the first two carry about a nat each and the rest falls off fast; in the annealed "
     "one it falls off more slowly, so that more of them carry something.",
 )
 
