@@ -1688,7 +1688,7 @@ for name, kind in (("A", OfColleagueA), ("B", OfColleagueB)):
         pictures = torch.cat([show[::2], model(show[::2]), drawn.x[:5]])
         print(f"colleague {name}: mean KL {model.elbo(x_held).kl.mean():.1f} nats")
     seen = {
-        "A": "The second row copies the first well; the third is a mess of spots and stripes.",
+        "A": "The second row copies the first, softly; the third shows dark, shapeless blots.",
         "B": "In the second and third rows all pictures are the same grey ghost.",
     }
     clues[name] = viz.grid(
