@@ -93,7 +93,8 @@ def rows(
         ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
         ax.set_axis_off()
         fig.text(0.005, bottom + share / 2, name, va="center", fontsize=10)
-    return figure(fig, alt=alt)
+    grey = all(x.shape[1] == 1 for x in named.values())
+    return figure(fig, alt=alt, colours=64 if grey else 256)  # 64 greys look the same and weigh less
 
 
 def curves(
@@ -125,8 +126,11 @@ def new_figure(width: float = 6.4, height: float = 3.4) -> Figure:
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def figure(fig: Figure, *, alt: str) -> Picture:
-    """Any matplotlib figure as a `Picture` in the course's style: light spines, a quiet grid."""
+def figure(fig: Figure, *, alt: str, colours: int = 256) -> Picture:
+    """Any matplotlib figure as a `Picture` in the course's style: light spines, a quiet grid.
+
+    colours: how many different ones the PNG may have, at most 256; fewer make it smaller.
+    """
     for ax in fig.axes:
         ax.spines[["top", "right"]].set_visible(False)
         if ax.lines:
@@ -134,13 +138,13 @@ def figure(fig: Figure, *, alt: str) -> Picture:
     FigureCanvasAgg(fig)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", facecolor="white")
-    return Picture(_small(buffer.getvalue()), alt)
+    return Picture(_small(buffer.getvalue(), colours), alt)
 
 
-def _small(png: bytes) -> bytes:
+def _small(png: bytes, colours: int) -> bytes:
     """Plots have few colours: a palette of 256 makes them about three times smaller."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    return _png(image.quantize(256, dither=Image.Dither.NONE))
+    return _png(image.quantize(colours, dither=Image.Dither.NONE))
 
 
 def _png(image: Image.Image) -> bytes:

@@ -49,7 +49,7 @@ from course_lib.widgets.strip import stripped
 VERSION = "2"  # raise it when every notebook must be built again although no source changed
 HERE = Path(__file__).resolve().parent
 KINDS = {"student": "", "solution": "solutions"}  # kind -> folder
-MAX_BYTES, MAX_OUTPUT = 1_048_576, 60_000  # of a notebook; of one output of a solution notebook
+MAX_BYTES, MAX_OUTPUT = 999_999, 60_000  # of a notebook; of one output of a solution notebook
 MAX_CELL, MAX_NOTEBOOK, TIMEOUT = 60.0, 150.0, 600  # seconds: two that are only reported, one that stops
 KEPT = ("tags", "slideshow", "jupyter")
 
