@@ -8,6 +8,8 @@ notebook 01 and later stand in files of their own, `test_exercises_*.py`.
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,26 @@ def test_every_tagged_exercise_has_a_check():
     for source in NOTEBOOKS.glob("*.py"):
         for id in re.findall(r'"ex-(\d+\.\d+)"', source.read_text(encoding="utf-8")):
             assert id in EXERCISES, f"{source.name} has an exercise {id} without a check"
+
+
+@pytest.mark.parametrize("notebook", check.notebooks())
+def test_torch_has_nothing_left_to_load_inside_a_check(notebook):
+    """A check that is stopped in the middle of an import would break torch until the kernel is restarted."""
+    code = f"""
+import sys
+from course_lib import check
+from course_lib.check import core
+guarded = core.guarded
+loaded = set()
+def watched(work, limit):
+    before = set(sys.modules)
+    outcome = guarded(work, limit)
+    loaded.update(name for name in set(sys.modules) - before if name.startswith("torch."))
+    return outcome
+core.guarded = watched
+for exercise in check.{notebook}.EXERCISES:
+    assert exercise(exercise.reference, seed=0, limit=120).passed
+print(len(loaded), sorted(loaded)[:5])
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "0 []"
