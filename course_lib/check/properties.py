@@ -30,16 +30,21 @@ def close_to(
         right, yours = t.answer(t.reference), t.answer(t.student)
         if same(yours, right, rtol, atol):
             return None
-        for wrong, sentence in mistakes:
-            try:
-                matches = same(yours, t.answer(wrong), rtol, atol) and _match(t.anew(), wrong, rtol, atol)
-            except Exception:  # a wrong answer may be undefined on these inputs
-                continue
-            if matches:
-                return f"{sentence} {difference(yours, right)}".strip()
-        return difference(yours, right)
+        return f"{recognised(t, mistakes, rtol, atol)} {difference(yours, right)}".strip()
 
     return Property(name, test, mistakes)
+
+
+def recognised(t: Trial, mistakes: Mistakes, rtol: float = 1e-4, atol: float = 1e-5) -> str:
+    """The sentence of the first mistake that twice gives the same values as the student's answer, or ""."""
+    yours = t.answer(t.student)  # once: it may be slow
+    for wrong, sentence in mistakes:
+        try:
+            if same(yours, t.answer(wrong), rtol, atol) and _match(t.anew(), wrong, rtol, atol):
+                return sentence
+        except Exception:  # a wrong answer may be undefined on these inputs
+            continue
+    return ""
 
 
 def _match(t: Trial, wrong: Answer, rtol: float, atol: float) -> bool:

@@ -16,10 +16,11 @@ from course_lib.check.properties import (
     dtype_kept,
     gradient_flows,
     input_unchanged,
+    recognised,
     returns_tensor,
 )
 from course_lib.check.vae.terms import DIVERGENCE, RECONSTRUCTION, right_bound
-from course_lib.check.vae.told import named, posterior, recognised
+from course_lib.check.vae.told import named, posterior
 
 Inputs = tuple[Tensor, Tensor, float, Tensor, Tensor]  # x, x_hat, sigma, mu, logvar
 

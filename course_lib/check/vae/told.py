@@ -9,8 +9,8 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from course_lib.check.compare import same
 from course_lib.check.core import Mistakes, Property, Trial
+from course_lib.check.properties import recognised
 
 
 def told(name: str, look: Callable[[Trial], str | None], mistakes: Mistakes) -> Property:
@@ -21,18 +21,6 @@ def told(name: str, look: Callable[[Trial], str | None], mistakes: Mistakes) -> 
         return None if seen is None else f"{recognised(t, mistakes)} {seen}".strip()
 
     return Property(name, test, mistakes)
-
-
-def recognised(t: Trial, mistakes: Mistakes) -> str:
-    """The sentence of the first mistake that twice gives the same values as the student's answer, or ''."""
-    yours = [(u, u.answer(u.student)) for u in (t, t.anew())]
-    for wrong, sentence in mistakes:
-        try:
-            if all(same(values, u.answer(wrong), 1e-4, 1e-5) for u, values in yours):
-                return sentence
-        except Exception:  # a wrong answer may be undefined on these inputs
-            continue
-    return ""
 
 
 def on(draw: Callable[[torch.Generator], tuple], prop: Property) -> Property:
