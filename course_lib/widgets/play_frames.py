@@ -6,6 +6,7 @@ plane, 896 the other, so that points a little outside stay where they are. A ste
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from course_lib.widgets.points import Extent
 EDGE, SPAN, TOP = 128, 768, 1023  # see above
 LEVELS = 63  # a field is stored as whole numbers 0..62: 31 is one half
 MOST_SAMPLES, MOST_ARROWS, MOST_FIELD = 400, 200, 64
+MOST_NUMBERS, _LONGEST = 6, 40  # figures of a frame, and letters of a name or a figure
 _FILM = 29_000  # bytes of a film, compressed: a saved notebook then holds less than 90 KB of it all
 _FILM_ARROWS = 40
 
@@ -34,6 +36,7 @@ class PlayFrame(NamedTuple):
     field: ArrayLike | None = None  # (G, G) in [0, 1] at `field_points(G)`, such as D(x)
     arrows: ArrayLike | None = None  # (K, 4): x, y and dx, dy, drawn as long as they are
     losses: Mapping[str, float] = {}  # to plot, by name
+    numbers: Mapping[str, str | float | int] = {}  # to read, by name: {"modes covered": "7 of 8"}; at most 6
 
 
 class Shot(NamedTuple):
@@ -44,11 +47,12 @@ class Shot(NamedTuple):
     samples: Places  # (M, 2)
     field: NDArray[np.uint8]  # (G * G,), row by row from the top left; G = 0: there is none
     arrows: Places  # (K, 4): from, to
+    numbers: dict[str, str]  # as they are shown
 
     def head(self) -> dict[str, Any]:
-        """What is not bytes: the step, the losses, and how much there is of the rest."""
+        """What is not bytes: the step, losses and numbers, and how much there is of the rest."""
         counts = [len(self.samples), round(len(self.field) ** 0.5), len(self.arrows)]
-        return {"step": self.step, "losses": self.losses, "counts": counts}
+        return {"step": self.step, "losses": self.losses, "numbers": self.numbers, "counts": counts}
 
 
 def field_points(n: int = 24, extent: float = 1.0) -> torch.Tensor:
@@ -88,7 +92,9 @@ def shot(frame: object, extent: Extent) -> Shot:
     around = to_places(ends, extent).reshape(2, -1, 2).transpose(1, 0, 2).reshape(-1, 4)
     losses = {str(name): round(float(value), 5) for name, value in frame.losses.items()}
     finite = {name: value for name, value in losses.items() if np.isfinite(value)}
-    return Shot(int(frame.step), finite, to_places(samples, extent), _field(frame), around)
+    return Shot(
+        int(frame.step), finite, to_places(samples, extent), _field(frame), around, _figures(frame.numbers)
+    )
 
 
 def film(shots: Sequence[Shot]) -> tuple[list[dict[str, Any]], bytes]:
@@ -96,8 +102,11 @@ def film(shots: Sequence[Shot]) -> tuple[list[dict[str, Any]], bytes]:
 
     Places are halved (a pixel is enough), and each number is stored as its difference to the same number of
     the shot before: differences are small and compress well. Of 16-bit numbers all low bytes come first, then
-    all high bytes. Where the film would still be large, it keeps fewer arrows and fewer shots.
+    all high bytes. Where the film would still be large, it keeps fewer arrows and fewer shots. The numbers
+    stay in the heads, but count as a part of the film.
     """
+    if not shots:
+        return [], b""
     shots = [shot._replace(arrows=evenly(shot.arrows, _FILM_ARROWS)) for shot in shots]
     while True:
         data = b"".join(
@@ -107,7 +116,9 @@ def film(shots: Sequence[Shot]) -> tuple[list[dict[str, Any]], bytes]:
                 _differences([shot.field for shot in shots]),
             ]
         )
-        if len(shots) <= 16 or len(zlib.compress(data, 9)) <= _FILM:
+        numbers = [shot.numbers for shot in shots]
+        texts = json.dumps(numbers).encode() if any(numbers) else b""
+        if len(shots) <= 16 or len(zlib.compress(data + texts, 9)) <= _FILM:
             return [shot.head() for shot in shots], data
         shots = [shots[i] for i in evenly(np.arange(len(shots)), len(shots) * 7 // 8)]
 
@@ -165,6 +176,35 @@ def _field(frame: PlayFrame) -> NDArray[np.uint8]:
             f"{array.max():.3g}: is a sigmoid missing?"
         )
     return np.rint(np.clip(array, 0, 1) * (LEVELS - 1)).astype(np.uint8)[::-1].ravel()
+
+
+def _figures(numbers: object) -> dict[str, str]:
+    """Numbers by name, each as the text to show: three digits of a float, a string as it is."""
+    if not isinstance(numbers, Mapping):
+        raise WidgetError(
+            f"numbers of a frame must be a mapping from names to values, but it is {numbers!r}."
+        )
+    if len(numbers) > MOST_NUMBERS:
+        raise WidgetError(
+            f"numbers of a frame holds {len(numbers)} values, but there is room for {MOST_NUMBERS}: "
+            "leave some out."
+        )
+    return {_short(str(name)): _short(_figure(str(name), value)) for name, value in numbers.items()}
+
+
+def _figure(name: str, value: object) -> str:
+    if isinstance(value, str | int):
+        return str(value)
+    try:
+        return f"{float(value):.3g}".replace("-", "\N{MINUS SIGN}")  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        raise WidgetError(
+            f"The number {name!r} of a frame must be a string or a single number, but it is {value!r}."
+        ) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _array(value: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,31 @@ from course_lib.widgets.play_frames import PlayFrame, Shot, shot
 from course_lib.widgets.points import Extent
 
 Make = Callable[[torch.Tensor], Iterator[PlayFrame]]
+
+
+def by_name(make: Make | Mapping[str, Make]) -> dict[str, Make]:
+    """The settings by name, in their order; a single function has the name "".
+
+    Raises `WidgetError` for what is neither.
+    """
+    if not isinstance(make, Mapping):
+        if not callable(make):
+            raise WidgetError(
+                "make must be a function from points to an iterator of frames, or a mapping from names to "
+                f"such functions, but it is {make!r}."
+            )
+        return {"": make}
+    if not make:
+        raise WidgetError("make is an empty mapping: give it at least one setting, a name and its function.")
+    for name, function in make.items():
+        if not isinstance(name, str) or not name.strip():
+            raise WidgetError(f"The name of a setting must be a string that is not empty, but one is {name!r}.")
+        if not callable(function):
+            raise WidgetError(
+                f"The setting {name!r} must be a function from points to an iterator of frames, but it is "
+                f"{function!r}."
+            )
+    return dict(make)
 
 
 class Run:

@@ -3,11 +3,14 @@
 The page asks for frames, one request at a time; the kernel advances the student's own iterator. So a pause in
 the page stops the work, and any training loop can be watched that yields a frame now and then. Frames are
 recorded, at most 64 of a run: a saved notebook plays them back without a kernel.
+
+    Playground2D({"recommended": train, "mode collapse": train_badly})  # settings to choose from in the page
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -21,7 +24,7 @@ from course_lib.widgets.live import Answer, Question, answer_questions
 from course_lib.widgets.page import WidgetError, module_source
 from course_lib.widgets.play_frames import Places, film, from_places, to_places
 from course_lib.widgets.play_picture import play_picture
-from course_lib.widgets.play_run import Make, Run
+from course_lib.widgets.play_run import Make, Run, by_name
 from course_lib.widgets.points import box, checked_points
 
 _PRESETS = ("ring", "moons", "spirals", "checkerboard")
@@ -37,6 +40,8 @@ class Playground2D(CourseWidget):
              usually a generator that trains and yields now and then. It is advanced while the widget plays,
              by up to 100 ms at a time, maybe from another thread than the one that runs the cells: give it
              random numbers of its own (a `torch.Generator`).
+             Or a mapping from names to such functions: settings to choose from. The first is chosen at
+             first; choosing another begins a new run on the same points.
     points:  the data at first: "ring", "moons", "spirals" or "checkerboard" (256 points of
              `course_lib.toys`), or an array (N, 2).
     extent:  the part of the plane to show: a half-width, or (left, right, bottom, top).
@@ -45,15 +50,20 @@ class Playground2D(CourseWidget):
     scale:   what a frame's `field` is, for the legend: blue is 0, orange is 1.
     title:   stands above the widget. alt: describes it to those who cannot see it.
 
+    A frame's `losses` are plotted, and its `numbers` stand beside them as text: "modes covered 7 of 8". They
+    are recorded too: a replay shows those of its moment.
+
     What a saved notebook replays is the run up to the moment when the cell showed the widget; `to_html`
-    writes the run up to now. `playground.data` holds the points; `play(n)` and `restart()` do what the
-    buttons do.
+    writes the run up to now. `playground.data` holds the points, `playground.setting` the name of the chosen
+    setting; giving it another name, `play(n)` and `restart()` do what the choice and the buttons do.
     Bad input never stops the cell: `playground.problem` holds a sentence, shown in place of the widget.
     """
 
     _esm = module_source("live", "player", "playground_view", "playground")
     presets = traitlets.List(traitlets.Unicode()).tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)  # a preset, or empty for points of your own
+    settings = traitlets.List(traitlets.Unicode()).tag(sync=True)  # their names; empty for a single function
+    running = traitlets.Unicode().tag(sync=True)  # the setting of the run, or empty
     points = traitlets.Bytes().tag(sync=True)  # places, see play_frames.py
     moments = traitlets.List(traitlets.Dict()).tag(sync=True)  # the head of each recorded frame
     film = traitlets.Bytes().tag(sync=True)
@@ -63,7 +73,7 @@ class Playground2D(CourseWidget):
 
     def __init__(
         self,
-        make: Make,
+        make: Make | Mapping[str, Make],
         *,
         points: str | ArrayLike = "ring",
         extent: float | tuple[float, float, float, float] = 1.0,
@@ -72,7 +82,8 @@ class Playground2D(CourseWidget):
         title: str = "Playground",
         alt: str = "",
     ) -> None:
-        self._make, self._lock = make, threading.Lock()
+        self._lock, self._setting = threading.Lock(), ""
+        self._own: torch.Tensor | None = None  # drawn or given points
         text = alt or f"{title}: data points in the plane and the samples of a model that learns them."
         try:
             state = self._prepare(make, points, extent, preview)
@@ -86,15 +97,36 @@ class Playground2D(CourseWidget):
         """The points that the run learns, float32 (N, 2)."""
         return self._data
 
+    @property
+    def setting(self) -> str:
+        """The name of the setting that runs, or "" where there are no names. Another one begins a new run."""
+        return self._setting
+
+    @setting.setter
+    def setting(self, name: str) -> None:
+        self.restart(setting=name)
+
     def play(self, frames: int = 1) -> None:
         """Advance the run by `frames` frames, or up to its end."""
         with self._lock:
             self._run.advance(frames, float("inf"))
+            answer = self._reply("play")
+        self._show(answer)
 
-    def restart(self, points: ArrayLike | None = None) -> None:
-        """Begin a new run, on new points (N, 2) if there are any."""
+    def restart(self, points: ArrayLike | None = None, *, setting: str | None = None) -> None:
+        """Begin a new run and take its first frame: on new points (N, 2), with another setting, if given.
+
+        Raises `WidgetError` for bad points and for a name that no setting has; the run is then as before.
+        """
         with self._lock:
-            self._begin(self._data if points is None else _checked(points))
+            data = self._data if points is None else _checked(points)
+            name = self._setting if setting is None else self._known(setting)
+            if points is not None:
+                self._own, self._chosen = data, ""
+            self._begin(data, name)
+            self._run.advance(1, float("inf"))
+            answer = self._reply("restart")
+        self._show(answer)
 
     def state(self) -> dict[str, object]:
         """The synced traits for a page without a kernel: with the run up to now as its film."""
@@ -112,37 +144,50 @@ class Playground2D(CourseWidget):
         return super()._repr_mimebundle_(include, exclude)
 
     def picture(self) -> Image.Image:
-        """The plane with data, field and samples of the newest frame, beside the losses."""
-        return play_picture(self._places(), self._run.shots.items())
+        """The plane with data, field and samples of the newest frame, beside its numbers and the losses."""
+        return play_picture(self._places(), self._run.shots.items(), self._setting)
 
     def _prepare(
-        self, make: Make, points: str | ArrayLike, extent: object, preview: int
+        self, make: Make | Mapping[str, Make], points: str | ArrayLike, extent: object, preview: int
     ) -> dict[str, object]:
         """Run the first frames; the traits. Raises `WidgetError` on bad input."""
-        if not callable(make):
-            raise WidgetError(
-                f"make must be a function from points to an iterator of frames, but it is {make!r}."
-            )
+        self._makes = by_name(make)
         if isinstance(preview, bool) or not isinstance(preview, int) or preview < 1:
             raise WidgetError(f"preview must be a whole number of frames from 1, but it is {preview!r}.")
         self._area = box(extent, checked_points(None, None, None))  # type: ignore[arg-type]
         self._own = None if isinstance(points, str) else _checked(points)
-        self._begin(preset(points) if isinstance(points, str) else _checked(points))
+        self._chosen = points if isinstance(points, str) else ""
+        first = next(iter(self._makes))
+        self._begin(preset(points) if isinstance(points, str) else _checked(points), first)
         self._run.advance(preview, _AT_FIRST)
         if self._run.now is None:
             raise WidgetError(self._run.over)
         return {
             "presets": list(_PRESETS),
-            "chosen": points if isinstance(points, str) else "",
+            "settings": [name for name in self._makes if name],
             **self._recorded(),
         }
 
-    def _begin(self, data: torch.Tensor) -> None:
-        self._data, self._run = data, Run(self._make, data, self._area)
+    def _begin(self, data: torch.Tensor, setting: str) -> None:
+        self._data, self._setting = data, setting
+        self._run = Run(self._makes[setting], data, self._area)
+
+    def _known(self, setting: object) -> str:
+        """`setting`, if it is the name of one."""
+        if isinstance(setting, str) and setting in self._makes:
+            return setting
+        names = ", ".join(repr(name) for name in self._makes if name)
+        if not names:
+            raise WidgetError(
+                f"There is no setting {setting!r}: this playground has a single make. Give it a mapping from "
+                "names to functions."
+            )
+        raise WidgetError(f"setting must be one of {names}, but it is {setting!r}.")
 
     def _recorded(self) -> dict[str, object]:
         moments, data = film(self._run.shots.items())
-        return {"points": self._places().tobytes(), "moments": moments, "film": data, "over": self._run.over}
+        names = {"chosen": self._chosen, "running": self._setting, "over": self._run.over}
+        return {"points": self._places().tobytes(), "moments": moments, "film": data, **names}
 
     def _places(self) -> Places:
         return to_places(self._data.double().numpy(), self._area)
@@ -154,13 +199,17 @@ class Playground2D(CourseWidget):
             if do == "step":
                 self._run.advance(int(question["frames"]), _PATIENCE)
             elif do == "draw":
-                self._own = from_places(np.array(question["points"]), self._area)
-                self._begin(self._own)
+                self._own, self._chosen = from_places(np.array(question["points"]), self._area), ""
+                self._begin(self._own, self._setting)
             elif do == "preset":
                 name = str(question["name"])
-                self._begin(self._own if not name and self._own is not None else preset(name))
+                data = self._own if not name and self._own is not None else preset(name)
+                self._chosen = name
+                self._begin(data, self._setting)
+            elif do == "setting":
+                self._begin(self._data, self._known(question["name"]))
             elif do == "restart":
-                self._begin(self._data)
+                self._begin(self._data, self._setting)
             if self._run.now is None:
                 self._run.advance(1, _PATIENCE)
             return self._reply(do)
@@ -168,10 +217,16 @@ class Playground2D(CourseWidget):
     def _reply(self, do: str) -> Answer:
         run, now = self._run, self._run.now
         reply = {"do": do, "over": run.over, "failed": run.failed, "head": now.head() if now else None}
+        reply |= {"chosen": self._chosen, "running": self._setting}
         frame = [now.samples.tobytes(), now.arrows.tobytes(), now.field.tobytes()] if now else [b"", b"", b""]
         if do != "step":
             reply["history"] = [shot.head() for shot in run.shots.items()]
         return reply, [*frame, self._places().tobytes()]
+
+    def _show(self, answer: Answer) -> None:
+        """What Python has changed, to every page that shows this widget."""
+        reply, data = answer
+        self.send({**reply, "view": None}, buffers=data)
 
 
 def preset(name: str) -> torch.Tensor:
