@@ -4,7 +4,8 @@ The convolutional ones follow A. Radford, L. Metz, S. Chintala, "Unsupervised Re
 Deep Convolutional Generative Adversarial Networks" (DCGAN), arXiv 1511.06434, section 3: strides instead of
 pooling, batch normalisation and ReLU in G, leaky ReLU in D, tanh at the end of G, no dense layer between
 convolutions. Other than there D has no batch normalisation: it would tie the pictures of a batch together,
-and the gradient penalties of today's GANs ask for the slope of D at each picture by itself.
+and the gradient penalties of today's GANs ask for the slope of D at each picture by itself. Kernels are 4
+pixels wide, twice the stride, and not 5; first weights are torch's, not draws from N(0, 0.02^2).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-SLOPE = 0.2  # of the leaky ReLU below 0: 1511.06434, section 3
+from course_lib.errors import CourseError
+
+SLOPE = 0.2  # of the leaky ReLU below 0: 1511.06434, section 4
 
 
 def players(
@@ -22,13 +25,12 @@ def players(
     widths: tuple[int, int],  # pictures: channels at size/2 and size/4; points: width and number of layers
     stddev: bool,  # D also sees how much its batch varies
 ) -> tuple[nn.Module, Discriminator]:
-    """G: z (B, latent) -> x, and D: x -> logit (B,). Raises ValueError for a size that cannot be built."""
+    """G: z (B, latent) -> x, and D: x -> logit (B,). Raises CourseError for sizes that cannot be built."""
+    _check(size, channels, latent, widths)
     if size == 0:
         return point_generator(latent, channels, widths), Discriminator(
             point_body(channels, widths), widths[0], stddev
         )
-    if size % 4 or size < 8:
-        raise ValueError(f"The picture's size must be a multiple of 4 and at least 8, got {size}: resize it.")
     body = picture_body(channels, widths)
     D = Discriminator(body, widths[1] * (size // 4) ** 2, stddev)
     return picture_generator(latent, channels, size, widths), D
@@ -95,16 +97,29 @@ class Discriminator(nn.Module):
         h = self.features(x)  # (B, F)
         if self.stddev:
             h = torch.cat([h, batch_stddev(h)], dim=1)  # (B, F + 1)
-        return self.head(h).squeeze(1)  # (B,)
+        return self.head(h).squeeze(1).to(x)  # (B,), out of bf16: a loss wants more than 3 digits
 
 
 def batch_stddev(h: Tensor) -> Tensor:
     """The standard deviation over the batch, averaged over the features: (B, F) -> (B, 1), all rows equal.
 
-    1710.10196, section 3. A batch of one has no variety: 0.
+    1710.10196, section 3. A batch without variety, and a batch of one, gives 1e-4.
     """
     # 1e-8 under the root: its slope at 0 is infinite, and a collapsed batch is at 0
     return (h.var(0, correction=0) + 1e-8).sqrt().mean().expand(len(h), 1)
+
+
+def _check(size: int, channels: int, latent: int, widths: tuple[int, int]) -> None:
+    if size and (size % 4 or size < 8):
+        raise CourseError(
+            f"The picture's size must be a multiple of 4 and at least 8, got {size}: resize it."
+        )
+    if len(widths) != 2:
+        raise CourseError(f"widths must be two numbers, got {widths}.")
+    counts = {"channels": channels, "latent": latent, "widths[0]": widths[0], "widths[1]": widths[1]}
+    for name, value in counts.items():
+        if value < 1 or value % 1:
+            raise CourseError(f"{name} must be a whole number of at least 1, got {value}.")
 
 
 def _dense(n_in: int, hidden: int, layers: int, activation: nn.Module) -> list[nn.Module]:
