@@ -18,6 +18,7 @@ Left out: weight clipping, which 1704.00028 replaces.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Self
 
@@ -32,6 +33,8 @@ from course_lib.nn.players import players
 
 class WGANGP(nn.Module):
     """G and a critic D for pictures, or for points in the plane (`size=0`).
+
+    D's last bias, the level of the critic, is a buffer and stays 0: nothing would teach it.
 
     Raises CourseError for a penalty below 0 and for fewer than 1 step of the critic.
     """
@@ -51,13 +54,15 @@ class WGANGP(nn.Module):
         betas: tuple[float, float] = (0.0, 0.9),  # of Adam: 1704.00028, algorithm 1
     ) -> None:
         super().__init__()
-        if not penalty >= 0:
-            raise CourseError(f"penalty must be at least 0, got {penalty}.")
-        if n_critic < 1:
-            raise CourseError(f"n_critic must be at least 1, got {n_critic}.")
+        if not 0 <= penalty < math.inf:
+            raise CourseError(f"penalty must be a number of at least 0, got {penalty}.")
+        if n_critic < 1 or n_critic % 1:
+            raise CourseError(f"n_critic must be a whole number of at least 1, got {n_critic}.")
         self.latent, self.penalty, self.n_critic = latent, penalty, n_critic
         self.lr, self.betas = lr, betas
         self.G, self.D = players(size, channels, latent, widths, stddev=False)
+        del self.D.head.bias  # as a parameter it would get no gradient: L_D does not depend on the level
+        self.D.head.register_buffer("bias", torch.zeros(1))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {k: torch.optim.Adam(net.parameters(), self.lr, self.betas)
