@@ -4,7 +4,7 @@ I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, arXiv 1406.26
 
     min_G max_D V(D, G) = E log D(x) + E log(1 - D(G(z)))         eq. 1; D maximises V in both games
     D*(x) = p(x) / (p(x) + p_G(x))                                eq. 2: 1/2 where G has caught up
-    V(D*, G) = -2 log 2 + 2 JSD(p, p_G)                           eq. 6: so D's loss -V is at most 2 log 2
+    V(D*, G) = -2 log 2 + 2 JSD(p, p_G)                           eq. 6: so the best D loses at most 2 log 2
     "min-max":         G minimises E log(1 - D(G(z)))             eq. 1: no slope while D is sure of itself
     "non-saturating":  G minimises -E log D(G(z))                 section 3, the remark on eq. 1
 
@@ -15,13 +15,14 @@ changed is an option each, and each is one visible block below:
     smooth              "real" counts as 1 - smooth               the same, 3.4: one-sided label smoothing
     stddev              D sees how much a batch varies            the same, 3.2; see nn/players.py
     r1                  + r1/2 E |grad_x D(x)|^2 on real x        L. Mescheder et al., arXiv 1801.04406, eq. 9
-    flip, shift         D sees everything moved at random         S. Zhao et al., arXiv 2006.10738, eqs. 5, 6
+    flip, shift         D sees everything moved at random         S. Zhao et al., arXiv 2006.10738, sec. 3.2
 
 Left out: historical averaging and virtual batch normalisation (1606.03498, 3.3 and 3.5).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal, Self, get_args
 
@@ -40,7 +41,7 @@ Game = Literal["min-max", "non-saturating", "feature matching"]
 class GAN(nn.Module):
     """G and D for pictures, or for points in the plane (`size=0`), with one optimizer each.
 
-    Raises CourseError for an unknown game, and for numbers out of range.
+    Raises CourseError for an unknown game, for numbers out of range, and for points to be mirrored or moved.
     """
 
     ema: tuple[str, ...] = ("G",)
@@ -66,7 +67,11 @@ class GAN(nn.Module):
         betas: tuple[float, float] = (0.5, 0.99),  # of Adam
     ) -> None:
         super().__init__()
-        _check(game, smooth, r1, {"r1_every": r1_every, "d_steps": d_steps})
+        _check(game, smooth, r1, {"r1_every": (r1_every, 1), "d_steps": (d_steps, 1), "shift": (shift, 0)})
+        if size == 0 and (flip or shift):
+            raise CourseError(
+                "flip and shift move pictures: leave them out where the data are points (size=0)."
+            )
         self.latent, self.game, self.smooth = latent, game, smooth
         self.r1, self.r1_every, self.d_steps = r1, r1_every, d_steps
         self.flip, self.shift, self.fill = flip, shift, fill
@@ -140,19 +145,23 @@ def g_loss(on_fake: Tensor, game: Game = "non-saturating") -> Tensor:
 
 
 def slope(D: nn.Module, x: Tensor) -> Tensor:
-    """|grad_x D(x)| for each sample: x (B, ...) -> (B,), with a graph, so that it can be a loss for D."""
+    """|grad_x D(x)| for each sample: x (B, ...) -> (B,), with a graph, so that it can be a loss for D.
+
+    One gradient of the sum of all logits gives all slopes, for no logit depends on another sample. Where D
+    looks at its batch (`stddev`) one does: the slope then also holds what x changes in the others' logits.
+    """
     x = x.detach().requires_grad_()
     (grad,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)  # like x
     return grad.flatten(1).norm(dim=1)
 
 
-def _check(game: str, smooth: float, r1: float, counts: dict[str, int]) -> None:
+def _check(game: str, smooth: float, r1: float, counts: dict[str, tuple[int, int]]) -> None:
     if game not in get_args(Game):
         raise CourseError(f"game must be one of {', '.join(get_args(Game))}, got {game!r}.")
     if not 0 <= smooth < 0.5:
         raise CourseError(f"smooth must be at least 0 and less than 0.5, got {smooth}.")
-    if not r1 >= 0:
-        raise CourseError(f"r1 must be at least 0 (no penalty), got {r1}.")
-    for name, value in counts.items():
-        if value < 1:
-            raise CourseError(f"{name} must be at least 1, got {value}.")
+    if not 0 <= r1 < math.inf:
+        raise CourseError(f"r1 must be a number of at least 0 (no penalty), got {r1}.")
+    for name, (value, least) in counts.items():
+        if value < least or value % 1:
+            raise CourseError(f"{name} must be a whole number of at least {least}, got {value}.")
