@@ -51,8 +51,9 @@ class Shot(NamedTuple):
 
     def head(self) -> dict[str, Any]:
         """What is not bytes: the step, losses and numbers, and how much there is of the rest."""
+        numbers = list(self.numbers.items())  # pairs keep their order on the way to the page
         counts = [len(self.samples), round(len(self.field) ** 0.5), len(self.arrows)]
-        return {"step": self.step, "losses": self.losses, "numbers": self.numbers, "counts": counts}
+        return {"step": self.step, "losses": self.losses, "numbers": numbers, "counts": counts}
 
 
 def field_points(n: int = 24, extent: float = 1.0) -> torch.Tensor:

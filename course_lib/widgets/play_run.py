@@ -32,7 +32,9 @@ def by_name(make: Make | Mapping[str, Make]) -> dict[str, Make]:
         raise WidgetError("make is an empty mapping: give it at least one setting, a name and its function.")
     for name, function in make.items():
         if not isinstance(name, str) or not name.strip():
-            raise WidgetError(f"The name of a setting must be a string that is not empty, but one is {name!r}.")
+            raise WidgetError(
+                f"The name of a setting must be a string that is not empty, but one is {name!r}."
+            )
         if not callable(function):
             raise WidgetError(
                 f"The setting {name!r} must be a function from points to an iterator of frames, but it is "

@@ -26,7 +26,7 @@ function render({ model, el }) {
   };
   tell(model.get("over"));
   if (model.get("live")) livePlay(model, view, state, paint, tell, signal);
-  else filmPlay(view, state, shots, paint, signal);
+  else filmPlay(model, view, state, shots, paint, signal);
   followTheme(view.root, (dark) => { state.dark = dark; paint(); }, signal);
   paint();
   el.replaceChildren(view.root);
@@ -34,7 +34,12 @@ function render({ model, el }) {
 }
 
 // A recorded run: the shared player goes through its shots.
-function filmPlay(view, state, shots, paint, signal) {
+function filmPlay(model, view, state, shots, paint, signal) {
+  const named = model.get("settings").length > 0;
+  view.main.append(...settingRow(model).rows);
+  view.root.append(element("div", { class: "cw-quiet" },
+    `A recorded run. ${named ? "Other settings and data of your own need" : "Drawing your own data needs"} a running kernel: run this cell.`));
+  if (shots.length === 0) return;
   const [first, last] = [shots[0].step, shots.at(-1).step];
   const player = momentPlayer({
     label: "Moment of the run",
@@ -45,22 +50,21 @@ function filmPlay(view, state, shots, paint, signal) {
       state.history = shots.slice(0, k + 1);
       paint();
     },
-    words: (k) => `step ${shots[k].step}`,
+    words: (k) => [`step ${shots[k].step}`, ...shots[k].numbers.map((number) => number.join(" "))].join(", "),
     moved: (k, resting) => { if (resting) view.say(`Step ${shots[k].step}`); },
     signal,
   });
   view.main.append(player.root);
-  view.root.append(element("div", { class: "cw-quiet" }, "A recorded run. Drawing your own data needs a running kernel: run this cell."));
 }
 
 function livePlay(model, view, state, paint, tell, signal) {
   const keys = playKeys(model);
-  view.main.append(keys.transport, keys.drawing);
+  view.main.append(...keys.rows, keys.transport, keys.drawing);
   view.root.append(element("div", { class: "cw-quiet" },
     "Draw on the plane with the pointer, or focus it: arrow keys move the pen, Space draws, Shift makes large steps."));
   let playing = false;
   let starting = false; // is a new run asked for and not there yet?
-  let drawn = model.get("chosen") === ""; // are there points of one's own?
+  let drawn = false; // are there points of one's own?
 
   const play = (on) => {
     playing = on;
@@ -77,11 +81,20 @@ function livePlay(model, view, state, paint, tell, signal) {
     tell("");
     ask(question);
   };
-  const show = ({ do: done, over, failed, head, history }, buffers) => { // an answer, to any view of this widget
+  const offerOwn = (chosen) => {
+    drawn ||= chosen === "";
+    keys.own.hidden = keys.own.disabled = !drawn;
+    keys.preset.value = chosen;
+  };
+  const show = ({ do: done, over, failed, head, history, chosen, running }, buffers) => { // an answer, to any view of this widget
     if (head) state.frame = shotOf(head, ...buffers);
     if (history) {
       state.history = history;
       state.points = placesOf(buffers[3]);
+      if (!starting) { // else what is chosen here is already on its way
+        keys.setting.value = running;
+        offerOwn(chosen);
+      }
     } else if (head) state.history = lighter([...state.history.filter(({ step }) => step < head.step), head]);
     tell(over, failed);
     if (done !== "step" && !head) state.frame = null;
@@ -101,6 +114,7 @@ function livePlay(model, view, state, paint, tell, signal) {
   keys.play.addEventListener("click", () => play(!playing), { signal });
   keys.step.addEventListener("click", () => { play(false); step(1); }, { signal });
   keys.restart.addEventListener("click", () => begin({ do: "restart" }), { signal });
+  keys.setting.addEventListener("change", () => begin({ do: "setting", name: keys.setting.value }), { signal });
   keys.preset.addEventListener("change", () => begin({ do: "preset", name: keys.preset.value }), { signal });
   keys.clear.addEventListener("click", () => {
     state.points = [];
@@ -109,15 +123,23 @@ function livePlay(model, view, state, paint, tell, signal) {
     tell("Draw some points, then play.");
   }, { signal });
   followPen(view, keys, state, paint, () => {
-    drawn = true;
-    keys.own.hidden = keys.own.disabled = !drawn;
-    keys.preset.value = "";
+    offerOwn("");
     if (state.points.length) begin({ do: "draw", points: Array.from(state.points) });
     else tell("Draw some points, then play.");
   }, signal);
-  keys.own.hidden = keys.own.disabled = !drawn;
-  keys.preset.value = model.get("chosen");
+  offerOwn(model.get("chosen"));
   signal.addEventListener("abort", () => { playing = false; });
+}
+
+// The choice of a setting. Where nothing can be chosen its name stands there as text; where there are no names, nothing does.
+function settingRow(model) {
+  const [names, running] = [model.get("settings"), model.get("running")];
+  const setting = element("select", { "aria-label": "Setting" }, ...names.map((name) => element("option", { value: name }, name)));
+  setting.value = running;
+  const shown = model.get("live") && names.length > 1
+    ? [element("label", {}, "Setting", setting)] : [element("span", {}, "Setting"), element("b", {}, running)];
+  const rows = names.length ? [element("div", { class: "cw-play-keys cw-play-setting" }, ...shown)] : [];
+  return { setting, rows };
 }
 
 function playKeys(model) {
@@ -132,10 +154,11 @@ function playKeys(model) {
     play, step, restart, element("label", { title: "Frames of the run for each picture" }, "Speed", speed));
   const drawing = element("div", { class: "cw-play-keys", role: "group", "aria-label": "Data" },
     element("label", {}, "Data", preset), draw, erase, clear);
-  for (const group of [transport, drawing]) { // these keys belong to the buttons and lists, not to the notebook
+  const { setting, rows } = settingRow(model);
+  for (const group of [...rows, transport, drawing]) { // these keys belong to the buttons and lists, not to the notebook
     group.addEventListener("keydown", (event) => { if (!["Tab", "Escape"].includes(event.key)) event.stopPropagation(); });
   }
-  return { play, step, restart, speed, preset, own, draw, erase, clear, transport, drawing };
+  return { play, step, restart, speed, setting, rows, preset, own, draw, erase, clear, transport, drawing };
 }
 
 // Pointer and keys draw or erase points; `changed` is called when the hand is lifted, or a key has drawn.
@@ -201,8 +224,8 @@ function placesOf(bytes) {
   return new Uint16Array(bytesOf(bytes).slice().buffer); // a copy, aligned for 16-bit numbers
 }
 
-function shotOf({ step, losses, counts }, samples, arrows, field) {
-  return { step, losses, side: counts[1], samples: placesOf(samples), arrows: placesOf(arrows), field: bytesOf(field) };
+function shotOf({ step, losses, numbers, counts }, samples, arrows, field) {
+  return { step, losses, numbers, side: counts[1], samples: placesOf(samples), arrows: placesOf(arrows), field: bytesOf(field) };
 }
 
 // A film holds differences from shot to shot, all samples, then all arrows, then all fields: see play_frames.py.
@@ -227,8 +250,8 @@ function readFilm(model) {
   const samples = places(heads.map(({ counts }) => 2 * counts[0]));
   const arrows = places(heads.map(({ counts }) => 4 * counts[2]));
   const fields = read(heads.map(({ counts }) => counts[1] ** 2), false);
-  return heads.map(({ step, losses, counts }, k) =>
-    ({ step, losses, side: counts[1], samples: samples[k], arrows: arrows[k], field: fields[k] }));
+  return heads.map(({ step, losses, numbers, counts }, k) =>
+    ({ step, losses, numbers, side: counts[1], samples: samples[k], arrows: arrows[k], field: fields[k] }));
 }
 
 export default { render };

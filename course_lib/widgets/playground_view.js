@@ -18,6 +18,8 @@ const PLAY_STYLE = `
 .cw-play-keys select { padding: 3px 4px; border: 1px solid var(--line); border-radius: 6px; background: var(--paper); color: var(--ink); font: inherit; }
 .cw-playground .cw-player { margin-top: 8px; }
 .cw-play-keys select { max-width: 100px; }
+.cw-play-setting label, .cw-play-setting select { min-width: 0; max-width: 100%; }
+.cw-play-setting span { color: var(--quiet); font-size: 13px; }
 .cw-play-go { min-width: 76px; }
 .cw-play-legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: 13px; }
 .cw-play-legend span { display: inline-flex; gap: 6px; align-items: center; }
@@ -29,6 +31,9 @@ const PLAY_STYLE = `
 .cw-play-scale i::before { content: ""; display: block; width: 1px; height: 100%; margin: 0 auto; background: var(--quiet); }
 .cw-play-scale[hidden] { display: none; }
 .cw-play-step { font-variant-numeric: tabular-nums; }
+.cw-play-number { display: flex; flex-wrap: wrap; gap: 0 12px; justify-content: space-between; align-items: baseline; border-bottom: 1px solid var(--line);
+  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.cw-play-number span { color: var(--quiet); font-size: 13px; }
 .cw-play-losses { width: 100%; height: 92px; display: block; }
 .cw-play-names { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 13px; font-variant-numeric: tabular-nums; }
 .cw-play-names span { display: inline-flex; gap: 6px; align-items: center; }
@@ -71,13 +76,14 @@ function playView(model, signal) {
   const [heat, arrows] = [playButton("Heat map", true), playButton("Arrows", true)];
   const toggles = element("div", { class: "cw-play-keys", role: "group", "aria-label": "What the plane shows", style: "margin:0" }, heat, arrows);
   const step = element("div", { class: "cw-play-step" });
+  const numbers = element("div"); // not a live region: they change with every frame
   const losses = element("canvas", { class: "cw-play-losses", role: "img", "aria-label": "Losses over the run" });
   const names = element("div", { class: "cw-play-names" });
   const said = element("div", { class: "cw-quiet cw-play-said" });
   root.append(element("style", {}, PLAY_STYLE), element("div", { class: "cw-title" }, model.get("title")),
     element("div", { class: "cw-play-row" }, main,
-      element("div", { class: "cw-play-side" }, legend, scale, toggles, step, losses, names)), said);
-  return { root, main, plane, canvas, cursor, scale, heat, arrows, step, losses, names, said, say: announcer(root, signal) };
+      element("div", { class: "cw-play-side" }, legend, scale, toggles, step, numbers, losses, names)), said);
+  return { root, main, plane, canvas, cursor, scale, heat, arrows, step, numbers, losses, names, said, say: announcer(root, signal) };
 }
 
 // state: { points, frame, history, heat, arrows, dark }
@@ -96,6 +102,9 @@ function paintPlay(view, state) {
   view.scale.hidden = view.heat.hidden = !frame?.side;
   view.arrows.hidden = !frame?.arrows.length;
   view.step.textContent = frame ? `Step ${frame.step}` : "";
+  view.numbers.hidden = !frame?.numbers.length;
+  view.numbers.replaceChildren(...(frame?.numbers ?? []).map(([name, value]) =>
+    element("div", { class: "cw-play-number" }, element("span", {}, name), " ", element("b", {}, value))));
   paintLosses(view, state.history, color);
 }
 
