@@ -52,19 +52,22 @@ def precision_recall(real: Tensor, made: Tensor, *, k: int = 3) -> PrecisionReca
 
     A set's manifold is the union of balls around its points, each reaching to the point's k-th neighbour.
     Precision is the share of made points inside the real manifold, recall the share of real points inside the
-    made one. T. Kynkäänniemi et al., arXiv 1904.06991, eqs. 1 to 3. Memory grows as N * M.
+    made one. T. Kynkäänniemi et al., arXiv 1904.06991, eqs. 1 to 3. Time grows as N * M.
     """
     _check_sets(real, made, least=k + 1)
     return PrecisionRecall(_inside(made, real, k), _inside(real, made, k))
 
 
-def _inside(points: Tensor, manifold: Tensor, k: int) -> float:
-    """Share of `points` that lie in at least one ball of the manifold."""
+def _inside(points: Tensor, manifold: Tensor, k: int, *, rows: int = 500) -> float:
+    """Share of `points` that lie in at least one ball of the manifold, `rows` of them at a time: 10,000
+    against 10,000 keep 40 MB of distances in memory, not 800."""
     # in float32 cdist loses small distances between points far from the origin
     points, manifold = points.double(), manifold.double()
-    # the k-th neighbour other than the point itself, which is at distance 0
-    radius = torch.cdist(manifold, manifold).kthvalue(k + 1, dim=1).values  # (N,)
-    return (torch.cdist(points, manifold) <= radius).any(1).float().mean().item()
+    # the k-th neighbour other than the point itself, which is at distance 0; topk is faster than kthvalue
+    near = [torch.cdist(m, manifold).topk(k + 1, largest=False).values for m in manifold.split(rows)]
+    radius = torch.cat(near)[:, k]  # (N,)
+    inside = torch.cat([(torch.cdist(p, manifold) <= radius).any(1) for p in points.split(rows)])
+    return inside.float().mean().item()
 
 
 @torch.no_grad()

@@ -8,9 +8,10 @@ import torch
 from scipy import linalg, ndimage
 from torch import nn
 
-from course_lib import evaluate
+from course_lib import data, evaluate, zoo
+from course_lib.method import Step
 from course_lib.methods.features import FeatureNet
-from course_lib.metrics import embed, frechet_distance, precision_recall, psnr
+from course_lib.metrics import _inside, embed, frechet_distance, precision_recall, psnr
 
 
 class Pixels(nn.Module):
@@ -147,6 +148,77 @@ def test_precision_and_recall_far_from_the_origin():
     real, made = random(60, 16), random(60, 16, seed=1)
     near = precision_recall(real, made)
     assert precision_recall((real + 1000).float(), (made + 1000).float()) == near
+
+
+@pytest.mark.parametrize("rows", [7, 29, 500])
+def test_precision_and_recall_do_not_depend_on_the_rows_taken_at_a_time(rows):
+    """29 rows of 30 leave one alone, 7 leave two."""
+    real, made = random(40, 3), 0.8 * random(30, 3, seed=10) + 0.7
+    assert _inside(made, real, 3, rows=rows) == pytest.approx(naive_share(made, real, 3))
+    assert _inside(real, made, 3, rows=rows) == pytest.approx(naive_share(real, made, 3))
+
+
+# ---- scores of a GAN, of models whose answer is known
+
+
+class Fixed:
+    """A model whose samples are given pictures, in order and round and round."""
+
+    def __init__(self, x):
+        self.x, self.given = x, 0
+
+    def sample(self, n, *, generator=None):
+        index = torch.arange(self.given, self.given + n) % len(self.x)
+        self.given += n
+        yield Step(0, 0, self.x[index])
+
+
+@pytest.fixture
+def smaller(monkeypatch):
+    """The first 600 pictures of each set: more than one batch of samples."""
+    whole = {name: getattr(data, name) for name in ("fashion", "people")}
+    for name, load in whole.items():
+        monkeypatch.setattr(data, name, lambda split, load=load: load(split).subset(slice(0, 600)))
+
+
+def test_scores_of_a_gan_that_copies_its_training_pictures(smaller):
+    """Its samples are those of the floor, one after the other."""
+    scores = evaluate.adversarial(Fixed(data.fashion("train").floats), "test")
+    assert scores["Fréchet distance"] == scores["Fréchet distance, training pictures"] > 0
+    assert scores["share of the total variance"] < 0.1
+    assert min(scores["precision"], scores["recall"]) > 0.7
+
+
+def test_scores_of_a_gan_that_makes_the_held_out_pictures(smaller):
+    scores = evaluate.adversarial(Fixed(data.fashion("validation").floats), "validation")
+    assert scores["Fréchet distance"] == pytest.approx(0, abs=1e-3)
+    assert (scores["precision"], scores["recall"]) == (1.0, 1.0)
+
+
+def test_scores_of_a_gan_that_makes_one_picture(smaller):
+    """|m - f|^2 + tr S: a distance of at least the total variance, and nothing covered but the picture."""
+    x = data.fashion("test").floats
+    scores = evaluate.adversarial(Fixed(x[:1]), "test")
+    assert scores["share of the total variance"] > 1
+    assert scores["precision"] == 1.0
+    assert scores["recall"] <= 1 / 600 + 1e-9
+    h = embed(zoo.load("fashion_features"), x).double()
+    expected = (h.mean(0) - h[0]).square().sum() + h.var(0).sum()
+    assert scores["Fréchet distance"] == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_scores_of_a_gan_that_copies_drawings_of_people(smaller):
+    """Distance 0 to what it was trained on, and copies show: the nearest training drawing is at 0."""
+    copier = evaluate.adversarial_people(Fixed(data.people("train").floats), "test")
+    assert copier["Fréchet distance"] == pytest.approx(0, abs=1e-3)
+    assert (copier["precision"], copier["recall"]) == (1.0, 1.0)
+    assert copier["nearest training drawing, of samples"] < 1e-3
+    assert copier["nearest training drawing, of held-out drawings"] > 0.1
+    honest = evaluate.adversarial_people(Fixed(data.people("test").floats), "test")
+    of_few = [f"Fréchet distance, 252 {what}" for what in ("samples", "held-out drawings")]
+    assert honest[of_few[0]] == honest[of_few[1]] > 0
+    near = [f"nearest training drawing, of {what}" for what in ("samples", "held-out drawings")]
+    assert honest[near[0]] == pytest.approx(honest[near[1]], rel=0.05)  # 600 samples go round in 252
 
 
 # ---- between pictures
