@@ -51,7 +51,7 @@ class Shot(NamedTuple):
 
     def head(self) -> dict[str, Any]:
         """What is not bytes: the step, losses and numbers, and how much there is of the rest."""
-        numbers = list(self.numbers.items())  # pairs keep their order on the way to the page
+        numbers = [[name, text] for name, text in self.numbers.items()]  # JSON objects would lose the order
         counts = [len(self.samples), round(len(self.field) ** 0.5), len(self.arrows)]
         return {"step": self.step, "losses": self.losses, "numbers": numbers, "counts": counts}
 
