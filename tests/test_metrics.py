@@ -8,10 +8,10 @@ import torch
 from scipy import linalg, ndimage
 from torch import nn
 
-from course_lib import data, evaluate, zoo
+from course_lib import data, evaluate, toys, zoo
 from course_lib.method import Step
 from course_lib.methods.features import FeatureNet
-from course_lib.metrics import _inside, embed, frechet_distance, precision_recall, psnr
+from course_lib.metrics import _inside, embed, frechet_distance, mode_coverage, precision_recall, psnr
 
 
 class Pixels(nn.Module):
@@ -303,3 +303,47 @@ def test_bad_sets_are_named(measure):
 def test_more_neighbours_than_samples():
     with pytest.raises(ValueError, match="The made set has 3 samples, this measure needs at least 4"):
         precision_recall(random(10, 2), random(3, 2))
+
+
+# ---- modes
+
+
+CORNERS = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+
+
+def test_high_quality_ends_at_three_standard_deviations_in_any_direction():
+    """In the direction (3, 4), so that neither coordinate alone decides."""
+    direction = torch.tensor([0.6, 0.8])
+    x = CORNERS[[3, 3, 3, 3]] + torch.tensor([[0.0], [0.299], [0.301], [-0.299]]) * direction
+    assert mode_coverage(x, CORNERS, 0.1) == (1, 0.75)
+
+
+def test_a_mode_is_covered_from_the_least_share_on():
+    """Of 400 samples 100 are each mode's fair share and 20 the least; stray samples do not count."""
+    x = torch.cat([CORNERS[0].expand(20, 2), CORNERS[1].expand(19, 2), CORNERS[2].expand(360, 2)])
+    x = torch.cat([x, torch.zeros(1, 2)])
+    assert mode_coverage(x, CORNERS, 0.1) == (2, pytest.approx(399 / 400))
+    assert mode_coverage(x, CORNERS, 0.1, least=0.19).covered == 3
+    assert mode_coverage(x, CORNERS, 0.1, least=0.21).covered == 1
+    assert mode_coverage(x, CORNERS, 0.1, least=0.0).covered == 3  # a mode without any sample is not covered
+
+
+def test_samples_near_a_mode_but_not_at_it_cover_nothing():
+    x = CORNERS.repeat(50, 1) + torch.tensor([0.4, 0.0])
+    assert mode_coverage(x, CORNERS, 0.1) == (0, 0.0)
+
+
+def test_true_samples_of_the_ring():
+    """All modes, and the share of a Gaussian in the plane within 3 std: 1 - exp(-9/2); tolerance 4 sigma."""
+    angle = torch.arange(8) * (math.pi / 4)
+    centres = 0.8 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    covered, share = mode_coverage(toys.ring(40_000).x, centres, 0.02)
+    assert covered == 8
+    assert share == pytest.approx(1 - math.exp(-4.5), abs=0.0021)
+
+
+def test_mode_coverage_refuses_what_it_cannot_count():
+    with pytest.raises(ValueError, match="made set holds NaN"):
+        mode_coverage(torch.full((3, 2), math.nan), CORNERS, 0.1)
+    with pytest.raises(ValueError, match="std must be greater than 0"):
+        mode_coverage(CORNERS, CORNERS, 0.0)
