@@ -43,7 +43,8 @@ def _text(page: Image.Image, lines: Sequence[tuple[str, str]]) -> int:
     """Names and values right of the plane, one a line; how far down they reach."""
     draw, font, left = ImageDraw.Draw(page), ImageFont.load_default(13), _SIDE + _GAP + 1
     for i, (name, value) in enumerate(lines):
-        value = _fitted(value, 0.6 * _SIDE, font)
+        room = _SIDE - 8 - min(font.getlength(name), 0.4 * _SIDE)
+        value = _fitted(value, room, font)
         wide = font.getlength(value)
         draw.text((left, _LINE_HEIGHT * i), _fitted(name, _SIDE - wide - 8, font), fill=_INK, font=font)
         draw.text((left + _SIDE - wide, _LINE_HEIGHT * i), value, fill=_INK, font=font)

@@ -53,6 +53,25 @@ def touch(page, widget, start, end):
     session.detach()
 
 
+def step_of(widget):
+    """The step that a playground shows, -1 where there is no frame yet."""
+    return int(widget.locator(".cw-play-step").inner_text().removeprefix("Step ") or -1)
+
+
+def until(page, widget, done):
+    """Wait until the step that a playground shows fulfils `done`."""
+    for _ in range(200):
+        if done(step_of(widget)):
+            return step_of(widget)
+        page.wait_for_timeout(50)
+    raise AssertionError(f"step {step_of(widget)}")
+
+
+def plane_of(widget):
+    """The picture of a playground's plane, to compare."""
+    return widget.locator(".cw-play-plane canvas").evaluate("c => c.toDataURL()")
+
+
 def violations(page, context=None):
     """What axe-core finds: a list of "rule: element"."""
     from axe_playwright_python.sync_playwright import Axe

@@ -3,7 +3,19 @@
 import json
 
 import pytest
-from actions import drag, halves, open_notebook, pixels, run_cell, touch, violations, write_notebook
+from actions import (
+    drag,
+    halves,
+    open_notebook,
+    pixels,
+    plane_of,
+    run_cell,
+    step_of,
+    touch,
+    until,
+    violations,
+    write_notebook,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -234,7 +246,6 @@ def drift(points):
     "Playground2D(drift, points='circle')",
 ]
 FIRST, SECOND, MADE, FAIL, WORK, WRONG = range(1, 7)
-PLANE = "c => c.toDataURL()"
 
 
 @pytest.fixture(scope="module")
@@ -261,24 +272,6 @@ def play(play_notebook):
     play_notebook.wait_for_function("() => !document.querySelector('.cw-playground[aria-busy=true]')")
     until(play_notebook, widget, lambda step: step == 1)
     return play_notebook, widget
-
-
-def step_of(widget):
-    return int(
-        widget.locator(".cw-play-step").inner_text().removeprefix("Step ") or -1
-    )  # nothing: no frame yet
-
-
-def until(page, widget, done):
-    for _ in range(200):
-        if done(step_of(widget)):
-            return step_of(widget)
-        page.wait_for_timeout(50)
-    raise AssertionError(f"step {step_of(widget)}")
-
-
-def plane_of(widget):
-    return widget.locator(".cw-play-plane canvas").evaluate(PLANE)
 
 
 def made(page):
