@@ -543,6 +543,48 @@ def test_a_critic_s_scale_is_as_wide_as_its_values():
     assert widget.field_scale == {"name": "critic", "low": -3.0, "middle": 0.0, "high": 3.0}
 
 
+def over_a_line(n=5):
+    """A step of D that moves to the right over a ramp of data; the third moment was not looked at."""
+    for k in range(n):
+        curves = {"made": torch.full((6,), 0.25 * k), "D(x)": torch.arange(6) >= k}
+        line = {name: values.float() for name, values in curves.items()}
+        yield Frame(k, None, {"D": 1.0}, line=None if k == 2 else line)
+
+
+def test_a_film_s_curves_over_a_line_are_those_of_their_step():
+    widget = TrainingFilm(over_a_line(), line=(-1, 1.5, 0, 2), behind={"data": np.linspace(0, 3, 6)})
+    assert widget.problem == ""
+    assert [name for name, *_ in widget.line["curves"]] == ["made", "D(x)"]
+    assert widget.line["curves"][1][1:] == [widget.lines[0]["light"], widget.lines[0]["dark"]]
+    assert widget.line_tiles == [0, 1, -1, 2, 3]
+    rows = np.frombuffer(widget.line_bytes, np.uint8).reshape(-1, 6) / 255 * 2
+    assert rows[0] == pytest.approx([0, 0.6, 1.2, 1.8, 2, 2], abs=0.01)  # cut off at the top
+    for tile, k in enumerate((0, 1, 3, 4)):
+        assert rows[1 + 2 * tile] == pytest.approx(np.full(6, 0.25 * k), abs=0.01)
+        assert rows[2 + 2 * tile] == pytest.approx((np.arange(6) >= k) * 1.0, abs=0.01)
+    assert (0.4, "0") in widget.line["x"]
+    assert (0.5, "1") in widget.line["y"]
+
+
+def test_the_still_picture_of_a_line_shows_its_last_moment():
+    frames = [Frame(k, line={"made": torch.full((9,), 0.3 if k else 0.9)}) for k in range(2)]
+    picture = np.asarray(TrainingFilm(frames, line=(0, 1, 0, 1)).picture().convert("RGB")).astype(int)
+    places = np.nonzero((picture[..., 2] - picture[..., 0] > 50).sum(axis=1) > 100)[
+        0
+    ]  # blue from side to side
+    assert places.mean() == pytest.approx(20 + 0.7 * 150, abs=2)  # 20 pixels of text above 150 of curves
+
+
+def test_a_film_asks_for_curves_only_at_the_moments_it_keeps():
+    film, calls = Film(), []
+    for step in range(1000):
+        film.add(step, line=lambda step=step: calls.append(step) or {"made": torch.full((3,), step / 1000)})
+    assert len(calls) < 250
+    assert all(shot.line["made"][0] == pytest.approx(shot.step / 1000) for shot in film.shots())
+    film.add(1024, line={"other": torch.zeros(3)})
+    assert "line changed their size" in film.problem
+
+
 def test_curves_stand_at_their_steps_and_values():
     widget = TrainingFilm(training(), extent=2)
     d, g = widget.lines
@@ -611,6 +653,13 @@ def broken_off():
         (list(training()), {"extent": (1, 0, 0, 1)}, "left < right"),
         (list(training()), {"real": [[1.0, 2.0, 3.0]]}, "points must have shape (N, 2)"),
         ([Frame(0, None, {str(i): 1.0 for i in range(9)})], {}, "There are 9 losses"),
+        (list(over_a_line()), {}, "need line=(left, right, bottom, top)"),
+        (list(over_a_line()), {"line": (1, 0, 0, 1)}, "need line=(left, right, bottom, top)"),
+        (list(over_a_line()), {"line": (0, 1, 0, 1), "behind": {"data": torch.zeros(5)}}, "one curve of 6"),
+        ([Frame(0, line=torch.zeros(4))], {}, "line at step 0 must be a dict of curves by name"),
+        ([Frame(0, line={})], {}, "line at step 0 must be a dict of curves by name"),
+        ([Frame(0, line={"a": torch.zeros(3), "b": torch.zeros(4)})], {}, "curves (K,) with one K"),
+        ([Frame(0, line={"a": torch.tensor([1.0, math.nan])})], {}, "gave NaN or infinity in 1 of 2"),
     ],
 )
 def test_a_bad_film_gives_a_sentence(frames, arguments, said):

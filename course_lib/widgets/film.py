@@ -1,4 +1,4 @@
-"""The recorder of a training: losses, pictures, points and heat maps, in little memory.
+"""The recorder of a training: losses, pictures, points, heat maps and curves, in little memory.
 
 However long the training, at most 64 moments are held, as uint8 pictures, and 256 points of each curve.
 Nothing here needs Jupyter, so a training on a bare machine can fill a `Film`.
@@ -22,16 +22,19 @@ from course_lib.widgets.sheet import Bytes3, checked_images, to_bytes
 PICTURES = 16  # of one moment
 _POINTS = 200  # of one moment: more only hides the structure
 _FIELD = 64  # cells a side of a heat map
+_LINE = 400  # places of a curve over a line
 _CURVE = 256  # points of a curve
 
 Array = NDArray[np.float32]
 Lazy = torch.Tensor | NDArray | Callable[[], object] | None
+Curves = Mapping[str, torch.Tensor | NDArray] | Callable[[], object] | None
 
 
 class Frame(NamedTuple):
     """One moment of a training. Whatever is None was not looked at then.
 
-    Pictures, points and field are tensors or arrays, or functions without arguments that make them.
+    Pictures, points and field are tensors or arrays, or functions without arguments that make them; line is a
+    dict of them, or a function that makes one.
     """
 
     step: int  # rising
@@ -39,6 +42,7 @@ class Frame(NamedTuple):
     losses: Mapping[str, float] = {}
     points: Lazy = None  # (N, 2), such as generated points; 200 of them are kept
     field: Lazy = None  # (G, G), G = 2..64, such as D(x): row i is y_i, column j x_j, from edge to edge
+    line: Curves = None  # name -> (K,), K = 2..400: curves over data of one dimension, from edge to edge
 
 
 class Shot(NamedTuple):
@@ -48,6 +52,7 @@ class Shot(NamedTuple):
     images: Bytes3 | None  # (P, H, W, C)
     points: Array | None
     field: Array | None
+    line: dict[str, Array] | None
 
 
 class Film:
@@ -72,7 +77,7 @@ class Film:
         self.problem = ""
         self._shots: Thinned[Shot] = Thinned()
         self._step = -1
-        self._sizes: dict[str, tuple[int, ...]] = {}
+        self._sizes: dict[str, tuple[object, ...]] = {}
         self._holes = 0  # losses that were not finite
 
     def add(
@@ -83,24 +88,25 @@ class Film:
         losses: Mapping[str, float] | None = None,
         points: Lazy = None,
         field: Lazy = None,
+        line: Curves = None,
     ) -> None:
         """The next moment, see `Frame`."""
         if self.problem:
             return
         try:
-            self.record(Frame(step, images, losses or {}, points, field))
+            self.record(Frame(step, images, losses or {}, points, field, line))
         except WidgetError as error:
             if self._step < 0:
                 raise
             self.problem = f"The film ends at step {self._step}: {error}"
 
     def hook(
-        self, *, images: Lazy = None, points: Lazy = None, field: Lazy = None
+        self, *, images: Lazy = None, points: Lazy = None, field: Lazy = None, line: Curves = None
     ) -> Callable[[int, dict[str, float]], None]:
         """A hook for `fit`: it records the losses of every step, and what is due to be looked at."""
 
         def look(step: int, losses: dict[str, float]) -> None:
-            self.add(step, images=images, losses=losses, points=points, field=field)
+            self.add(step, images=images, losses=losses, points=points, field=field, line=line)
 
         return look
 
@@ -113,20 +119,21 @@ class Film:
                 "use a new Film() for a new run."
             )
         losses = {str(name): _number(f"loss {name} at step {step}", v) for name, v in frame.losses.items()}
-        lazy = any(callable(part) for part in (frame.images, frame.points, frame.field))
+        lazy = any(callable(part) for part in (frame.images, frame.points, frame.field, frame.line))
         if lazy and not self._shots.due():
             self._shots.skip()
         else:
             shot = _shot(step, frame)
             self._keep_size("images", None if shot.images is None else shot.images.shape[1:])
             self._keep_size("field", None if shot.field is None else shot.field.shape)
+            self._keep_size("line", None if shot.line is None else _line_size(shot.line))
             self._shots.add(shot)
         self._step = step
         for name, value in losses.items():
             self.curves.setdefault(name, Curve()).add(step, value)
             self._holes += not isfinite(value)
 
-    def _keep_size(self, name: str, size: tuple[int, ...] | None) -> None:
+    def _keep_size(self, name: str, size: tuple[object, ...] | None) -> None:
         if size is not None and self._sizes.setdefault(name, size) != size:
             raise WidgetError(
                 f"{name} changed their size from {self._sizes[name]} to {size}: a film shows one size."
@@ -175,11 +182,13 @@ def _shot(step: int, frame: Frame) -> Shot:
     images = _made(frame.images, f"images at step {step}")
     points = _made(frame.points, f"points at step {step}")
     field = _made(frame.field, f"field at step {step}")
+    line = _made(frame.line, f"line at step {step}")
     return Shot(
         step,
         None if images is None else to_bytes(checked_images(images, f"images at step {step}")[:PICTURES]),
         None if points is None else _points(points, f"points at step {step}"),
         None if field is None else _square(field, f"field at step {step}"),
+        None if line is None else checked_line(line, f"line at step {step}"),
     )
 
 
@@ -208,6 +217,24 @@ def _square(value: object, name: str) -> Array:
             f"{name} must be a square (G, G) with G from 2 to {_FIELD}, but its shape is {array.shape}."
         )
     return array.copy()
+
+
+def checked_line(value: object, name: str) -> dict[str, Array]:
+    """Curves by name, each (K,) with the same K from 2 to 400. Raises `WidgetError` for anything else."""
+    if not isinstance(value, Mapping) or not value:
+        raise WidgetError(
+            f"{name} must be a dict of curves by name, such as {{'D(x)': d}}, but it is {value!r:.60}."
+        )
+    curves = {str(key): _floats(curve, f"{name}, {key!r},").copy() for key, curve in value.items()}
+    sizes = {curve.shape for curve in curves.values()}
+    if len(sizes) > 1 or any(len(size) != 1 or not 2 <= size[0] <= _LINE for size in sizes):
+        shapes = ", ".join(str(curve.shape) for curve in curves.values())
+        raise WidgetError(f"{name} must hold curves (K,) with one K from 2 to {_LINE}, but it has {shapes}.")
+    return curves
+
+
+def _line_size(line: Mapping[str, Array]) -> tuple[object, ...]:
+    return (*line, *{len(curve) for curve in line.values()})
 
 
 def _floats(value: object, name: str) -> Array:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from course_lib.widgets.film import Shot
+from course_lib.widgets.film_line import line_rows
 from course_lib.widgets.packing import enlarged, stacked
 from course_lib.widgets.palette import LIGHT
 from course_lib.widgets.sheet import tiled
 
 _WIDTH, _HEIGHT, _LINE = 260, 150, "#d5d9df"
+_FILLED = "#efd7ac"  # the colour of real points, weakly
 
 
 def film_picture(shot: Shot, state: dict[str, Any]) -> Image.Image:
@@ -23,6 +25,9 @@ def film_picture(shot: Shot, state: dict[str, Any]) -> Image.Image:
         parts.append((f"step {shot.step:,}", _grid(shot.images[: state["pictures"]])))
     if "extent" in state:
         parts.append((f"points at step {shot.step:,}", _plane(state)))
+    if "line" in state:
+        rows = line_rows(state, -1)
+        parts.append((", ".join(name for name, _ in rows if name), _line(rows, state["line"]["curves"])))
     if state["lines"]:
         names = ", ".join(line["name"] for line in state["lines"])
         parts.append((f"losses: {names}", _chart(state["lines"])))
@@ -45,6 +50,23 @@ def _plane(state: dict[str, Any]) -> Image.Image:
         for x, y in cloud * (_WIDTH / 255):
             draw.ellipse((x - 2, _WIDTH - y - 2, x + 2, _WIDTH - y + 2), fill=colour)
     draw.rectangle((0, 0, _WIDTH - 1, _WIDTH - 1), outline=_LINE)
+    return page
+
+
+def _line(rows: list[tuple[str, NDArray[np.uint8]]], curves: list[list[str]]) -> Image.Image:
+    """Curves over a line, the first one filled."""
+    scale = 2  # drawn large and shrunk, for smooth lines
+    size = (_WIDTH * scale, _HEIGHT * scale)
+    page = Image.new("RGB", size, "#ffffff")
+    draw = ImageDraw.Draw(page)
+    x = np.linspace(0, size[0], len(rows[0][1]))
+    y = [(1 - row / 255.0) * size[1] for _, row in rows]
+    corners = [(float(size[0]), float(size[1])), (0.0, float(size[1]))]
+    draw.polygon([*zip(x.tolist(), y[0].tolist(), strict=True), *corners], fill=_FILLED)
+    for heights, (_, light, _) in zip(y[1:], curves, strict=False):
+        draw.line(list(zip(x.tolist(), heights.tolist(), strict=True)), fill=light, width=2 * scale)
+    page = page.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
+    ImageDraw.Draw(page).rectangle((0, 0, _WIDTH - 1, _HEIGHT - 1), outline=_LINE)
     return page
 
 

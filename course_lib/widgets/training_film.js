@@ -33,12 +33,14 @@ async function render({ model, el }) {
   const view = filmView(model);
   const say = announcer(view.root, signal);
   const plane = model.get("extent").length ? filmPlane(model, view.plane, fields) : null;
+  const line = model.get("line_tiles").length ? filmLine(model, signal) : null;
   const chart = model.get("lines").length ? lossChart(model.get("lines"), model.get("chart"), (x) => player.jump(x), signal) : null;
   let [dark, losses] = [false, ""];
 
   const show = (k) => {
     if (sheet) paintGrid(view.images, sheet, model.get("image_tiles")[k], count, width, height);
     if (plane) plane(k, dark);
+    if (line) line.paint(k, dark);
     if (chart) losses = chart.show(moments[k]);
     view.step.textContent = `step ${steps[k].toLocaleString("en")}`;
   };
@@ -52,6 +54,7 @@ async function render({ model, el }) {
       say(words());
     },
   });
+  if (line) view.row.append(line.root);
   if (chart) view.row.append(chart.root);
   view.bar.append(player.root);
   listen(model, "change:moment", () => player.follow(model.get("moment")), signal);

@@ -6,14 +6,16 @@ kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import torch
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from course_lib.widgets.film import Film, Frame, Shot
+from course_lib.widgets.film_line import line_state
 from course_lib.widgets.film_picture import film_picture
 from course_lib.widgets.frames import checked_most, evenly, frame_sheet, lazily, reason, strip
 from course_lib.widgets.host import CourseWidget
@@ -26,13 +28,17 @@ _QUALITIES = (50, 35, 25, 18, 12)
 
 
 class TrainingFilm(CourseWidget):
-    """A training from first step to last: pictures, losses, and in two dimensions points on a landscape.
+    """A training from first step to last: pictures, losses, points on a landscape, curves over a line.
 
     frames: a `Film`, or an iterable of `Frame` (which is poured into one).
     real:   (N, 2) points of the data, drawn behind the generated ones.
     extent: the part of the plane that points and fields show: a half-width, or (left, right, bottom, top).
             None: the box that holds 98% of all points; needed where there are fields and no points.
     field_name: what the heat map shows. centre: its neutral value, 1/2 for a discriminator, 0 for a critic.
+    line:   (left, right, bottom, top), the box of the frames' curves over a line; needed with such curves.
+            What leaves it is cut off. The first curve has the colour of generated points, the second that of
+            the first loss, and so on.
+    behind: {name: (K,)}, a curve that stays, drawn filled behind those, such as the density of the data.
     log:    draw the losses on a logarithmic axis (all of them must be above 0).
     most:   at most so many moments are kept for the page, 2 to 64. None: 24 with pictures, 48 without.
     title:  stands above the widget. alt: describes it to those who cannot see it.
@@ -43,7 +49,7 @@ class TrainingFilm(CourseWidget):
     iterator raises on its way, or a film ended early, what there is is shown, with a sentence below.
     """
 
-    _esm = module_source("player", "loss_chart", "training_film")
+    _esm = module_source("player", "loss_chart", "film_line", "training_film")
     moments = traitlets.List(traitlets.Float()).tag(sync=True)  # 0..1, rising
     steps = traitlets.List(traitlets.Int()).tag(sync=True)
     sheet = traitlets.Bytes().tag(sync=True)  # a tile has `pictures` images side by side
@@ -60,6 +66,9 @@ class TrainingFilm(CourseWidget):
     extent = traitlets.List(traitlets.Float()).tag(
         sync=True
     )  # left, right, bottom, top; empty without a plane
+    line = traitlets.Dict().tag(sync=True)  # places, behind, curves, and the ticks; empty without a line
+    line_bytes = traitlets.Bytes().tag(sync=True)  # heights of all curves, see film_line.py
+    line_tiles = traitlets.List(traitlets.Int()).tag(sync=True)
     lines = traitlets.List(traitlets.Dict()).tag(sync=True)  # name, light, dark, x, y, values
     chart = traitlets.Dict().tag(sync=True)  # the ticks of both axes
     note = traitlets.Unicode("").tag(sync=True)
@@ -73,6 +82,8 @@ class TrainingFilm(CourseWidget):
         extent: float | Sequence[float] | None = None,
         field_name: str = "D(x)",
         centre: float = 0.5,
+        line: Sequence[float] | None = None,
+        behind: Mapping[str, torch.Tensor | NDArray] | None = None,
         log: bool = False,
         most: int | None = None,
         title: str = "Training film",
@@ -84,6 +95,7 @@ class TrainingFilm(CourseWidget):
             shots = _kept(film.shots(), most)
             state = _state(film, shots, log)
             state |= _plane_state(shots, real, extent, field_name, float(centre))
+            state |= line_state(shots, line, behind)
             state["note"] = " ".join(text for text in (stop, film.note()) if text)
             self._still = film_picture(shots[-1], state)
         except WidgetError as error:
@@ -138,11 +150,9 @@ def _kept(shots: list[Shot], most: int | None) -> list[Shot]:
 def _state(film: Film, shots: list[Shot], log: bool) -> dict[str, object]:
     """Moments, pictures and losses; raises `WidgetError` on bad input."""
     curves = {name: curve.points() for name, curve in film.curves.items()}
-    if not curves and all(
-        shot.images is None and shot.points is None and shot.field is None for shot in shots
-    ):
+    if not curves and all(part is None for shot in shots for part in shot[1:]):
         raise WidgetError(
-            "The film has no pictures, no points, no fields and no losses: there is nothing to show."
+            "The film has no pictures, points, fields, curves or losses: there is nothing to show."
         )
     ends = [shot.step for shot in shots] + [step for points in curves.values() for step, _ in points]
     first, last = min(ends), max(max(ends), min(ends) + 1)

@@ -40,6 +40,16 @@ def film(**options):
     return TrainingFilm(training(), extent=1.5, real=[[0.0, 1.0]], **options)
 
 
+def line_film(**options):
+    """A level that rises and a curve that falls over a line, before a ramp."""
+    ramp = torch.linspace(0, 1, 9)
+    frames = [
+        Frame(k, None, {"D": 1.0 + k}, line={"made": torch.full((9,), k / 10), "D(x)": ramp.flip(0)})
+        for k in range(11)
+    ]
+    return TrainingFilm(frames, line=(-1, 1, 0, 1), behind={"data": ramp}, **options)
+
+
 def open_widget(page, tmp_path, widget):
     page.goto(widget.to_html(tmp_path / "widget.html").as_uri())
     shown = page.locator(".cw")
@@ -282,6 +292,36 @@ def test_the_field_s_colours_follow_value_and_theme(page, tmp_path):
     assert sum(canvas.evaluate(at, [0.5, 0.9])[:3]) < sum(middle[:3]) / 2
 
 
+LINE_AT = """(canvas, [x, y]) => Array.from(
+    canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1).data)"""
+
+
+def test_curves_over_a_line_follow_the_step_and_the_theme(page, tmp_path):
+    widget = open_widget(page, tmp_path, line_film())
+    page.wait_for_function("document.querySelector('.cw[data-theme=light]')")
+    canvas = widget.locator(".cw-film-axis canvas")
+
+    def is_blue(y):
+        red, _, blue, opaque = canvas.evaluate(LINE_AT, [0.5, y])
+        return opaque > 200 and blue > red + 80
+
+    widget.locator(".cw-scrub").focus()
+    for moment, key in ((7, "ArrowLeft"), (3, "ArrowLeft")):
+        while now(widget) > moment:
+            page.keyboard.press(key)
+        assert is_blue(1 - moment / 10)  # the level of this moment, and only of this one
+        assert not is_blue(1 - (10 - moment) / 10)
+    filled, empty = (canvas.evaluate(LINE_AT, [0.8, y]) for y in (0.9, 0.1))  # below and above the ramp
+    assert filled[0] > filled[2] + 80
+    assert empty[3] == 0
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.querySelector('.cw[data-theme=dark]')")
+    assert canvas.evaluate(LINE_AT, [0.8, 0.9]) != filled
+    assert now(widget) == 3
+    text = widget.inner_text()
+    assert all(name in text for name in ("data", "made", "D(x)"))
+
+
 def test_a_film_of_losses_alone(page, tmp_path):
     widget = open_widget(page, tmp_path, TrainingFilm([Frame(i, None, {"loss": float(i)}) for i in range(5)]))
     widget.locator(".cw-scrub").focus()
@@ -317,13 +357,18 @@ def test_two_equal_widgets_on_one_page_both_live_alone(page, tmp_path):
 def test_nothing_for_axe_to_find(page, tmp_path, scheme):
     page.emulate_media(color_scheme=scheme)
     noisy = Denoiser({"a": slide(4), "b": slide(3)}, noise=[1.0, 0.0], names=["one", "two"])
-    body = noisy.html() + film().html() + Denoiser([Step(0, 0, torch.zeros(1, 1, 8, 8))]).html()
+    body = (
+        noisy.html()
+        + film().html()
+        + line_film().html()
+        + Denoiser([Step(0, 0, torch.zeros(1, 1, 8, 8))]).html()
+    )
     page.goto(write_page(tmp_path / "all.html", "All", body).as_uri())
-    page.wait_for_function("n => document.querySelectorAll(`.cw[data-theme=${n}]`).length === 3", arg=scheme)
+    page.wait_for_function("n => document.querySelectorAll(`.cw[data-theme=${n}]`).length === 4", arg=scheme)
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("make", [denoiser, film])
+@pytest.mark.parametrize("make", [denoiser, film, line_film])
 def test_nothing_sticks_out_of_a_narrow_page(page, tmp_path, make):
     page.set_viewport_size({"width": 360, "height": 700})
     widget = open_widget(page, tmp_path, make())
@@ -386,14 +431,14 @@ RENDER = """async ({ source, state, goodbye }) => {
 
 
 @pytest.mark.parametrize("calm", [False, True])
-@pytest.mark.parametrize("make", [denoiser, film])
-def test_a_view_that_is_taken_away_while_it_plays_leaves_nothing_behind(page, make, calm):
+@pytest.mark.parametrize(("make", "observers"), [(denoiser, 3), (film, 3), (line_film, 4)])
+def test_a_view_that_is_taken_away_while_it_plays_leaves_nothing_behind(page, make, observers, calm):
     page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
     widget = make()
     state = {k: {"bytes": list(v)} if isinstance(v, bytes) else v for k, v in widget.state().items()}
     held = page.evaluate(RENDER, {"source": widget._esm, "state": state, "goodbye": True})
     assert held["during"]["listeners"] == 1
-    assert held["during"]["observers"] == 3
+    assert held["during"]["observers"] == observers
     assert held["after"] == {"listeners": 0, "observers": 0}
     assert (held["asked"], held["moved"], held["left"]) == (0, 0, 0)
 
