@@ -53,6 +53,8 @@ class GAN(nn.Module):
         channels: int = 1,  # of the pictures, or the number of coordinates of a point
         size: int = 28,  # height and width in pixels, a multiple of 4; 0: the data are points (B, channels)
         widths: tuple[int, int] = (32, 64),  # pictures: channels at size/2 and size/4; points: width, layers
+        squeeze: int = 0,  # pictures: channels of G's first layer, 0 for as many as at size/4
+        blocks: int = 0,  # pictures: residual blocks at size/4, in both players
         game: Game = "non-saturating",  # what G minimises
         smooth: float = 0.0,  # one-sided label smoothing: "real" counts as 1 - smooth
         stddev: bool = False,  # D sees how much a batch varies
@@ -76,7 +78,7 @@ class GAN(nn.Module):
         self.r1, self.r1_every, self.d_steps = r1, r1_every, d_steps
         self.flip, self.shift, self.fill = flip, shift, fill
         self.lr, self.lr_d, self.betas = lr, lr if lr_d is None else lr_d, betas
-        self.G, self.D = players(size, channels, latent, widths, stddev)
+        self.G, self.D = players(size, channels, latent, widths, stddev, squeeze, blocks)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {

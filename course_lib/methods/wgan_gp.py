@@ -48,6 +48,8 @@ class WGANGP(nn.Module):
         channels: int = 1,  # of the pictures, or the number of coordinates of a point
         size: int = 28,  # height and width in pixels, a multiple of 4; 0: the data are points (B, channels)
         widths: tuple[int, int] = (32, 64),  # pictures: channels at size/2 and size/4; points: width, layers
+        squeeze: int = 0,  # pictures: channels of G's first layer, 0 for as many as at size/4
+        blocks: int = 0,  # pictures: residual blocks at size/4, in both players
         penalty: float = 10.0,  # lambda
         n_critic: int = 5,  # updates of D for each of G
         lr: float = 1e-3,
@@ -60,7 +62,7 @@ class WGANGP(nn.Module):
             raise CourseError(f"n_critic must be a whole number of at least 1, got {n_critic}.")
         self.latent, self.penalty, self.n_critic = latent, penalty, n_critic
         self.lr, self.betas = lr, betas
-        self.G, self.D = players(size, channels, latent, widths, stddev=False)
+        self.G, self.D = players(size, channels, latent, widths, False, squeeze, blocks)
         del self.D.head.bias  # as a parameter it would get no gradient: L_D does not depend on the level
         self.D.head.register_buffer("bias", torch.zeros(1))
 

@@ -5,7 +5,8 @@ Deep Convolutional Generative Adversarial Networks" (DCGAN), arXiv 1511.06434, s
 pooling, batch normalisation and ReLU in G, leaky ReLU in D, tanh at the end of G, no dense layer between
 convolutions. Other than there D has no batch normalisation: it would tie the pictures of a batch together,
 and the gradient penalties of today's GANs ask for the slope of D at each picture by itself. Kernels are 4
-pixels wide, twice the stride, and not 5; first weights are torch's, not draws from N(0, 0.02^2).
+pixels wide, twice the stride, and not 5; first weights are torch's, not draws from N(0, 0.02^2). Residual
+blocks (arXiv 1512.03385) at the smallest size are ours to add: they deepen both players for little time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.errors import CourseError
+from course_lib.nn.conv import Residual, conv_block
 
 SLOPE = 0.2  # of the leaky ReLU below 0: 1511.06434, section 4
 
@@ -24,6 +26,8 @@ def players(
     latent: int,  # length of z
     widths: tuple[int, int],  # pictures: channels at size/2 and size/4; points: width and number of layers
     stddev: bool,  # D also sees how much its batch varies
+    squeeze: int = 0,  # pictures: channels of G's first layer, which has most of the weights; 0: as at size/4
+    blocks: int = 0,  # pictures: residual blocks at size/4, in both players
 ) -> tuple[nn.Module, Discriminator]:
     """G: z (B, latent) -> x, and D: x -> logit (B,). Raises CourseError for sizes that cannot be built."""
     _check(size, channels, latent, widths)
@@ -31,9 +35,9 @@ def players(
         return point_generator(latent, channels, widths), Discriminator(
             point_body(channels, widths), widths[0], stddev
         )
-    body = picture_body(channels, widths)
+    body = picture_body(channels, widths, blocks)
     D = Discriminator(body, widths[1] * (size // 4) ** 2, stddev)
-    return picture_generator(latent, channels, size, widths), D
+    return picture_generator(latent, channels, size, widths, squeeze, blocks), D
 
 
 def point_generator(latent: int, dims: int, widths: tuple[int, int]) -> nn.Sequential:
@@ -48,14 +52,19 @@ def point_body(dims: int, widths: tuple[int, int]) -> nn.Sequential:
     return nn.Sequential(*_dense(dims, hidden, layers, nn.LeakyReLU(SLOPE)))
 
 
-def picture_generator(latent: int, channels: int, size: int, widths: tuple[int, int]) -> nn.Sequential:
+def picture_generator(
+    latent: int, channels: int, size: int, widths: tuple[int, int], squeeze: int = 0, blocks: int = 0
+) -> nn.Sequential:
     """z (B, latent) -> pictures (B, channels, size, size) in [-1, 1]."""
     a, b = widths
+    c = squeeze or b
     return nn.Sequential(
-        nn.Linear(latent, b * (size // 4) ** 2, bias=False),  # the normalisation has the bias
-        nn.Unflatten(1, (b, size // 4, size // 4)),  # (B, b, size/4, size/4)
-        nn.BatchNorm2d(b),
+        nn.Linear(latent, c * (size // 4) ** 2, bias=False),  # the normalisation has the bias
+        nn.Unflatten(1, (c, size // 4, size // 4)),  # (B, c, size/4, size/4)
+        nn.BatchNorm2d(c),
         nn.ReLU(),
+        *([conv_block(c, b)] if squeeze else []),  # (B, b, size/4, size/4)
+        *(Residual(b) for _ in range(blocks)),
         nn.ConvTranspose2d(b, a, 4, 2, 1, bias=False),  # (B, a, size/2, size/2)
         nn.BatchNorm2d(a),
         nn.ReLU(),
@@ -64,7 +73,7 @@ def picture_generator(latent: int, channels: int, size: int, widths: tuple[int, 
     )
 
 
-def picture_body(channels: int, widths: tuple[int, int]) -> nn.Sequential:
+def picture_body(channels: int, widths: tuple[int, int], blocks: int = 0) -> nn.Sequential:
     """Pictures (B, channels, size, size) in [-1, 1] -> features (B, b (size/4)^2)."""
     a, b = widths
     return nn.Sequential(
@@ -72,8 +81,24 @@ def picture_body(channels: int, widths: tuple[int, int]) -> nn.Sequential:
         nn.LeakyReLU(SLOPE),
         nn.Conv2d(a, b, 4, 2, 1),  # (B, b, size/4, size/4)
         nn.LeakyReLU(SLOPE),
+        *(PlainResidual(b) for _ in range(blocks)),
         nn.Flatten(),
     )
+
+
+class PlainResidual(nn.Module):
+    """x + two convolutions of x, without normalisation: each picture by itself. Shape unchanged."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(channels, channels, 3, 1, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(x + self.net(x), SLOPE)
 
 
 class Discriminator(nn.Module):
