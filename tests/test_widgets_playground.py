@@ -271,3 +271,15 @@ def test_the_picture_has_room_for_as_much_text_as_a_frame_can_hold():
         assert np.diff(inked).max() > 6  # a name, a gap, a value
         assert (inked[0] < 5, inked[-1] > 225) == (True, True)
     assert half[180:230].any()  # curves
+
+
+def test_the_picture_shows_the_numbers_of_the_newest_frame():
+    def make(texts):
+        return lambda points: (
+            PlayFrame(step, points[:2], losses={"D": 1 / step}, numbers={"modes": text})
+            for step, text in enumerate(texts, 1)
+        )
+
+    changing, last, first = (Playground2D(make(texts), preview=3) for texts in ("158", "888", "111"))
+    assert np.array_equal(right_half(changing), right_half(last))
+    assert not np.array_equal(right_half(changing), right_half(first))

@@ -50,8 +50,9 @@ class Playground2D(CourseWidget):
     scale:   what a frame's `field` is, for the legend: blue is 0, orange is 1.
     title:   stands above the widget. alt: describes it to those who cannot see it.
 
-    A frame's `losses` are plotted, and its `numbers` stand beside them as text: "modes covered 7 of 8". They
-    are recorded too: a replay shows those of its moment.
+    A frame's `losses` are plotted, and its `numbers`, at most 6, stand beside them as text: "modes covered
+    7 of 8". They are recorded too: a replay shows those of its moment. A pause comes after a whole frame, so
+    yield at least every tenth of a second.
 
     What a saved notebook replays is the run up to the moment when the cell showed the widget; `to_html`
     writes the run up to now. `playground.data` holds the points, `playground.setting` the name of the chosen
