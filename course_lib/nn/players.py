@@ -30,7 +30,7 @@ def players(
     blocks: int = 0,  # pictures: residual blocks at size/4, in both players
 ) -> tuple[nn.Module, Discriminator]:
     """G: z (B, latent) -> x, and D: x -> logit (B,). Raises CourseError for sizes that cannot be built."""
-    _check(size, channels, latent, widths)
+    _check(size, channels, latent, widths, squeeze, blocks)
     if size == 0:
         return point_generator(latent, channels, widths), Discriminator(
             point_body(channels, widths), widths[0], stddev
@@ -87,7 +87,8 @@ def picture_body(channels: int, widths: tuple[int, int], blocks: int = 0) -> nn.
 
 
 class PlainResidual(nn.Module):
-    """x + two convolutions of x, without normalisation: each picture by itself. Shape unchanged."""
+    """x + two convolutions of x, then leaky ReLU, without normalisation: each picture by itself. Shape
+    unchanged."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -134,7 +135,7 @@ def batch_stddev(h: Tensor) -> Tensor:
     return (h.var(0, correction=0) + 1e-8).sqrt().mean().expand(len(h), 1)
 
 
-def _check(size: int, channels: int, latent: int, widths: tuple[int, int]) -> None:
+def _check(size: int, channels: int, latent: int, widths: tuple[int, int], squeeze: int, blocks: int) -> None:
     if size and (size % 4 or size < 8):
         raise CourseError(
             f"The picture's size must be a multiple of 4 and at least 8, got {size}: resize it."
@@ -145,6 +146,11 @@ def _check(size: int, channels: int, latent: int, widths: tuple[int, int]) -> No
     for name, value in counts.items():
         if value < 1 or value % 1:
             raise CourseError(f"{name} must be a whole number of at least 1, got {value}.")
+    for name, value in (("squeeze", squeeze), ("blocks", blocks)):
+        if value < 0 or value % 1:
+            raise CourseError(f"{name} must be a whole number of at least 0, got {value}.")
+        if value and size == 0:
+            raise CourseError(f"{name} is for pictures: leave it out where the data are points (size=0).")
 
 
 def _dense(n_in: int, hidden: int, layers: int, activation: nn.Module) -> list[nn.Module]:
