@@ -15,7 +15,11 @@ class Critic(nn.Module):
         super().__init__()
         w = torch.randn(numbers, generator=generator)
         self.weight = nn.Parameter(w / w.norm() * slope)
-        self.inner = nn.Parameter(torch.randn(4, numbers, generator=generator)) if curved else None
+        self.inner = (
+            nn.Parameter(torch.randn(4, numbers, generator=generator) * (5 / numbers) ** 0.5)
+            if curved
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(1)
@@ -47,4 +51,4 @@ def points(generator: torch.Generator) -> Inputs:
 
 
 def pictures(generator: torch.Generator) -> Inputs:
-    return scene((2, 3, 4), True, generator)
+    return scene((2, 7, 8), True, generator)  # no dimension can be mistaken for B

@@ -19,14 +19,14 @@ from course_lib.check.vae.told import on, told
 Inputs = tuple[float, float, float, float]  # theta, psi, lr, r1
 
 
-def _slope(t: float) -> float:
-    """f'(t) of f(t) = -log(1 + exp(-t))."""
-    return 1 / (1 + exp(t))
+def _verdict(t: float) -> float:
+    """The probability of a logit."""
+    return 1 / (1 + exp(-t))
 
 
 def _dirac_step(theta: float, psi: float, lr: float, r1: float) -> tuple[float, float]:
-    slope = _slope(theta * psi)
-    return theta - lr * slope * psi, psi + lr * (slope * theta - r1 * psi)
+    d = _verdict(psi * theta)  # what D takes G's samples for
+    return theta + lr * d * psi, psi - lr * (d * theta + r1 * psi)
 
 
 def _anywhere(generator: torch.Generator) -> Inputs:
@@ -46,21 +46,21 @@ def _at_rest(generator: torch.Generator) -> Inputs:
     return 0.0, 0.0, *_anywhere(generator)[2:]
 
 
-# Wrong answers: each as what G and D add to theta and psi, from theta, psi, slope and r1
+# Wrong answers: what G and D add to theta and psi, from theta, psi, D's verdict d on G's samples, and r1
 
 Move = Callable[[float, float, float, float], tuple[float, float]]
 
 
-def _moves(move: Move, slope: Callable[[float], float] = _slope) -> Answer:
+def _moves(move: Move, verdict: Callable[[float], float] = _verdict) -> Answer:
     def dirac_step(theta: float, psi: float, lr: float, r1: float) -> tuple[float, float]:
-        d_theta, d_psi = move(theta, psi, slope(theta * psi), r1)
+        d_theta, d_psi = move(theta, psi, verdict(theta * psi), r1)
         return theta + lr * d_theta, psi + lr * d_psi
 
     return dirac_step
 
 
-def _right(theta: float, psi: float, s: float, r1: float) -> tuple[float, float]:
-    return -s * psi, s * theta - r1 * psi
+def _right(theta: float, psi: float, d: float, r1: float) -> tuple[float, float]:
+    return d * psi, -d * theta - r1 * psi
 
 
 def _g_first(theta: float, psi: float, lr: float, r1: float) -> tuple[float, float]:
@@ -73,111 +73,111 @@ def _d_first(theta: float, psi: float, lr: float, r1: float) -> tuple[float, flo
     return _dirac_step(theta, moved, lr, r1)[0], moved
 
 
-BOTH_AT_ONCE = (
-    "Both players move at once: each from the theta and psi that came in, not from the other's new one."
-)
-OUTER = "f' is missing: theta and psi move by the slope of f at theta psi, times psi or theta."
+def _by_how_much(theta: float, psi: float, lr: float, r1: float) -> tuple[float, float]:
+    new_theta, new_psi = _dirac_step(theta, psi, lr, r1)
+    return new_theta - theta, new_psi - psi
+
+
+def _penalty_without_lr(theta: float, psi: float, lr: float, r1: float) -> tuple[float, float]:
+    new_theta, new_psi = _dirac_step(theta, psi, lr, 0.0)
+    return new_theta, new_psi - r1 * psi
+
+
+AT_ONCE = "Both players move at once: each from the theta and psi that came in, not from the other's new one."
 NO_REST: Mistakes = (
     (
-        _moves(lambda a, p, s, r: (-s, s - r * p)),
-        "The inner derivatives are missing: f' comes times psi for theta, and times theta for psi.",
+        _moves(lambda a, p, d, r: (d, -d - r * p)),
+        "The inner derivatives are missing: the slope comes times psi for theta, and times theta for psi.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, s - r * p)),
-        "The inner derivative for psi is missing: f' comes times theta.",
+        _moves(lambda a, p, d, r: (d * p, -d - r * p)),
+        "The inner derivative for psi is missing: the slope comes times theta.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s, s * a - r * p)),
-        "The inner derivative for theta is missing: f' comes times psi.",
+        _moves(lambda a, p, d, r: (d, -d * a - r * p)),
+        "The inner derivative for theta is missing: the slope comes times psi.",
     ),
 )
 GAME: Mistakes = (
+    (_g_first, f"You move theta first, and then psi with the new theta. {AT_ONCE}"),
+    (_d_first, f"You move psi first, and then theta with the new psi. {AT_ONCE}"),
     (
-        _g_first,
-        f"You move theta first, and then psi with the new theta. {BOTH_AT_ONCE}",
-    ),
-    (_d_first, f"You move psi first, and then theta with the new psi. {BOTH_AT_ONCE}"),
-    (
-        _moves(lambda a, p, s, r: (s * p, s * a - r * p)),
-        "G goes uphill: theta must make V smaller, so subtract its gradient.",
+        _moves(lambda a, p, d, r: (-d * p, -d * a - r * p)),
+        "G goes uphill: V has the slope -sigmoid(psi theta) psi for theta, and G subtracts it.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, -s * a - r * p)),
-        "D goes downhill: psi must make V larger, so add the gradient f'(theta psi) theta.",
+        _moves(lambda a, p, d, r: (d * p, d * a - r * p)),
+        "D goes downhill: V has the slope -sigmoid(psi theta) theta for psi, and D adds it.",
     ),
     (
-        _moves(lambda a, p, s, r: (s * p, -s * a - r * p)),
-        "Both signs are exchanged, or the slope of f is negative: G makes V smaller, D makes it larger, and "
-        "f rises everywhere.",
+        _moves(lambda a, p, d, r: (-d * p, d * a - r * p)),
+        "Both signs are exchanged: G makes V smaller, D makes it larger. And V falls where psi theta grows.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * a, s * p - r * p)),
-        "The inner derivatives are exchanged: that of theta psi for theta is psi, and the other way round.",
+        _moves(lambda a, p, d, r: (d * a, -d * p - r * p)),
+        "The inner derivatives are exchanged: that of psi theta for theta is psi, and the other way round.",
     ),
-    (_moves(lambda a, p, s, r: (-p, a - r * p)), OUTER),
     (
-        _moves(_right, lambda t: 1 / (1 + exp(-t))),
-        "Your slope is sigmoid(t). That of f(t) = -log(1 + exp(-t)) is 1 / (1 + exp(t)), sigmoid(-t).",
+        _moves(lambda a, p, d, r: (p, -a - r * p)),
+        "sigmoid(psi theta) is missing: that is the slope of V, times psi or theta.",
+    ),
+    (
+        _moves(lambda a, p, d, r: ((1 - d) * p, -d * a - r * p)),
+        "Your G plays the non-saturating game, with 1 - sigmoid(psi theta). Here both play for the same V.",
+    ),
+    (
+        _moves(_right, lambda t: 1 / (1 + exp(t))),
+        "Your slope is 1 - sigmoid(psi theta). That of log(1 - sigmoid(t)) is -sigmoid(t).",
     ),
     (
         _moves(_right, lambda t: exp(-t) / (1 + exp(-t)) ** 2),
-        "That is the derivative of the sigmoid. f is its logarithm, with the slope 1 / (1 + exp(t)).",
+        "That is the slope of the sigmoid. V is a logarithm: that of log(1 - sigmoid(t)) is -sigmoid(t).",
     ),
     (
-        _moves(lambda a, p, s, r: (0, s * a - r * p)),
-        "theta does not move: G's gradient is f'(theta psi) psi.",
+        _moves(lambda a, p, d, r: (0, -d * a - r * p)),
+        "theta does not move: G adds sigmoid(psi theta) psi, times lr.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, -r * p)),
-        "Nothing of the game reaches psi: D adds f'(theta psi) theta.",
+        _moves(lambda a, p, d, r: (d * p, -r * p)),
+        "Nothing of the game reaches psi: D subtracts sigmoid(psi theta) theta, times lr.",
     ),
     (
-        lambda a, p, lr, r: tuple(
-            old + (new - old) / lr for old, new in zip((a, p), _dirac_step(a, p, lr, r), strict=True)
-        ),
+        lambda a, p, lr, r: _dirac_step(a, p, 1.0, r),
         "lr plays no part: multiply both gradients with it.",
     ),
+    (_by_how_much, "You return by how much theta and psi change. Return the new theta and psi."),
     (
-        lambda a, p, lr, r: tuple(
-            new - old for old, new in zip((a, p), _dirac_step(a, p, lr, r), strict=True)
-        ),
-        "You return by how much theta and psi change. Return the new theta and psi.",
-    ),
-    (
-        _moves(lambda a, p, s, r: (-s * p, s * a - p)),
+        _moves(lambda a, p, d, r: (d * p, -d * a - p)),
         "r1 plays no part in your penalty: multiply with it.",
     ),
     (lambda a, p, lr, r: _dirac_step(a, p, lr, r)[::-1], "Return theta first, then psi."),
 )
 PENALTY: Mistakes = (
-    (_moves(lambda a, p, s, r: (-s * p, s * a)), "The penalty is missing: D subtracts r1 psi as well."),
+    (_moves(lambda a, p, d, r: (d * p, -d * a)), "The penalty is missing: D subtracts r1 psi as well."),
     (
-        _moves(lambda a, p, s, r: (-s * p, s * a + r * p)),
+        _moves(lambda a, p, d, r: (d * p, -d * a + r * p)),
         "You add the penalty's gradient. D pays the penalty, so it pulls psi towards 0: subtract r1 psi.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, s * a - r * p / 2)),
+        _moves(lambda a, p, d, r: (d * p, -d * a - r * p / 2)),
         "The penalty is r1/2 psi^2, and its derivative has no 1/2: r1 psi.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, s * a - 2 * r * p)),
+        _moves(lambda a, p, d, r: (d * p, -d * a - 2 * r * p)),
         "You take the derivative of r1 psi^2. The penalty is r1/2 psi^2: its derivative is r1 psi.",
     ),
     (
-        _moves(lambda a, p, s, r: (-s * p, s * a - r / 2 * p**2)),
+        _moves(lambda a, p, d, r: (d * p, -d * a - r / 2 * p**2)),
         "You subtract the penalty itself. A step needs its derivative, r1 psi.",
     ),
+    (_penalty_without_lr, "The penalty's gradient is not multiplied with lr."),
     (
-        lambda a, p, lr, r: (_dirac_step(a, p, lr, 0)[0], _dirac_step(a, p, lr, 0)[1] - r * p),
-        "The penalty's gradient is not multiplied with lr.",
-    ),
-    (
-        _moves(lambda a, p, s, r: (-s * p - r * a, s * a - r * p)),
+        _moves(lambda a, p, d, r: (d * p - r * a, -d * a - r * p)),
         "You penalise theta, too. R1 concerns D only.",
     ),
-    (_moves(lambda a, p, s, r: (-s * p - r * a, s * a)), "You penalise theta. R1 concerns D, so psi."),
+    (_moves(lambda a, p, d, r: (d * p - r * a, -d * a)), "You penalise theta. R1 concerns D, so psi."),
     (
-        _moves(lambda a, p, s, r: (-s * p, s * a - r * a)),
+        _moves(lambda a, p, d, r: (d * p, -d * a - r * a)),
         "The penalty pulls at psi in the measure of theta. Its derivative is r1 psi.",
     ),
 )
@@ -224,12 +224,12 @@ dirac_step = Exercise(
     difficulty=3,
     minutes=15,
     hints=(
-        "Differentiate V twice by hand, once for theta and once for psi. The chain rule gives f' at "
-        "theta psi, times what stands beside theta, or beside psi.",
-        "f'(t) = 1 / (1 + exp(t)). The derivative of V for theta is f'(theta psi) psi, and for psi it is "
-        "f'(theta psi) theta - r1 psi. G goes down, D goes up, both from where they stand now.",
-        "`slope = 1 / (1 + math.exp(theta * psi))`, then return `theta - lr * slope * psi` and "
-        "`psi + lr * (slope * theta - r1 * psi)`, both computed from the old values.",
+        "Differentiate V by hand, once for theta and once for psi. The slope of log(1 - sigmoid(t)) is "
+        "-sigmoid(t); the chain rule multiplies it with what stands beside theta, or beside psi.",
+        "V has the slope -sigmoid(psi theta) psi for theta, and -sigmoid(psi theta) theta for psi. G goes "
+        "down and D goes up, both from where they stand now. D also pays r1/2 psi^2, with the slope r1 psi.",
+        "`d = 1 / (1 + math.exp(-psi * theta))`, then return `theta + lr * d * psi` and "
+        "`psi - lr * (d * theta + r1 * psi)`, both computed from the old values.",
     ),
     reference=_dirac_step,
     draw=_anywhere,
