@@ -45,7 +45,7 @@ class Mixture:
 
     few: Labelled
     more: Labelled | None = None
-    move: bool = True
+    move: bool = False
     shift: int = 2
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ def few_labels(pictures: Images, per_class: int, seed: int = 0) -> Labelled:
     return Labelled(*pictures[torch.cat(kept)])
 
 
-def train_classifier(mixture: Mixture, seed: int, *, steps: int = 150, batch: int = 64) -> SmallClassifier:
+def train_classifier(mixture: Mixture, seed: int, *, steps: int = 120, batch: int = 64) -> SmallClassifier:
     """A new classifier, trained on `mixture`, with averaged weights. About a second."""
     torch.manual_seed(seed)
     run = fit(

@@ -60,7 +60,7 @@ def test_half_of_a_batch_from_each_source_whatever_their_sizes(size):
     """Two labelled pictures weigh as much as ninety others; an odd one is labelled."""
     few, more = numbered([1, 2], [5, 6]), numbered(range(10, 100), range(90))
     torch.manual_seed(0)
-    x, y = Mixture(few, more, move=False)[torch.arange(size)]
+    x, y = Mixture(few, more)[torch.arange(size)]
     drawn = which(x)
     assert (drawn < 10).sum() == (size + 1) // 2
     expected = torch.where(drawn < 10, drawn + 4, drawn - 10)
@@ -70,7 +70,7 @@ def test_half_of_a_batch_from_each_source_whatever_their_sizes(size):
 def test_pictures_of_a_source_are_drawn_equally_often():
     few, more = numbered(range(5), range(5)), numbered(range(10, 20), range(10))
     torch.manual_seed(0)
-    x, _ = Mixture(few, more, move=False)[torch.zeros(20_000, dtype=torch.long)]
+    x, _ = Mixture(few, more)[torch.zeros(20_000, dtype=torch.long)]
     counts = torch.bincount(which(x), minlength=20)
     assert counts[:5].tolist() == pytest.approx([2_000] * 5, abs=160)  # 4 standard deviations
     assert counts[10:].tolist() == pytest.approx([1_000] * 10, abs=120)
@@ -78,7 +78,7 @@ def test_pictures_of_a_source_are_drawn_equally_often():
 
 def test_only_the_few_where_there_is_nothing_else():
     torch.manual_seed(0)
-    x, _ = Mixture(numbered([1, 2], [5, 6]), move=False)[torch.arange(50)]
+    x, _ = Mixture(numbered([1, 2], [5, 6]))[torch.arange(50)]
     assert set(which(x).tolist()) == {1, 2}
 
 
@@ -89,7 +89,7 @@ def test_moved_pictures_are_mirrored_and_shifted_and_black_enters():
     x[0, 0, 3, 1] = 1.0
     few = Labelled(x, torch.tensor([0]))
     torch.manual_seed(0)
-    moved, _ = Mixture(few)[torch.arange(4_000)]
+    moved, _ = Mixture(few, move=True)[torch.arange(4_000)]
     white = (moved == 1).flatten(1)
     assert set(white.sum(1).tolist()) == {0, 1}
     assert white.any(1).float().mean().item() == pytest.approx(4 / 5, abs=0.03)  # 1 of 5 shifts loses it
@@ -98,7 +98,7 @@ def test_moved_pictures_are_mirrored_and_shifted_and_black_enters():
     assert set(columns.tolist()) == {0, 1, 2, 3, 4, 5, 6, 7}
     left = white.view(-1, 8, 8)[:, :, :4].flatten(1).any(1).float().mean().item()
     assert left == pytest.approx(0.4, abs=0.04)  # half of those that are left
-    still, _ = Mixture(few, move=False)[torch.arange(3)]
+    still, _ = Mixture(few)[torch.arange(3)]
     assert torch.equal(still, x.expand(3, -1, -1, -1))
 
 
