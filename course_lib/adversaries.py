@@ -56,7 +56,7 @@ def plane_gan(
 
 FAILURES: dict[str, Settings] = {
     "mode collapse": {"lr_d": 1e-4},  # D learns too slowly: G runs to wherever D is most content
-    "mode dropping": {"r1": 0.0, "lr": 2e-4, "lr_d": 4e-3},  # D walls G in where it happens to be
+    "mode dropping": {"r1": 0.0, "lr": 1e-4, "lr_d": 4e-3},  # D walls G in where it happens to be
     "imbalance": {"r1": 0.0, "lr": 1e-4, "lr_d": 1e-2, "game": "min-max"},  # D is sure, G is lost
     "oscillation": {"betas": (0.9, 0.999)},  # momentum: both still move where the slope pointed before
 }
