@@ -54,6 +54,9 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+DRAWS = {"rand": torch.rand, "randn": torch.randn}
+
+
 @contextmanager
 def numbered_draws(rank=0, world=1):
     """Every row of noise has a number, and its values depend on that number alone, not on how the samples of
@@ -63,20 +66,19 @@ def numbered_draws(rank=0, world=1):
     """
     taken = {}
 
-    def rows(draw, kind, shape, dtype):
+    def rows(kind, shape, dtype):
         first = taken.get((kind, shape[1:]), 0)
         taken[kind, shape[1:]] = first + shape[0] * world
-        table = draw(256, *shape[1:], generator=torch.Generator().manual_seed(len(kind)), dtype=dtype)
+        generator = torch.Generator().manual_seed(len(kind))
+        table = DRAWS[kind](256, *shape[1:], generator=generator, dtype=dtype)
         return table[(first + rank + world * torch.arange(shape[0])) % 256]
 
+    def numbered(kind):
+        return lambda *shape, dtype=None, device=None: rows(kind, shape, dtype).to(device)
+
     with pytest.MonkeyPatch.context() as patch:
-        for kind in ("rand", "randn"):
-            draw = getattr(torch, kind)
-            patch.setattr(
-                torch,
-                kind,
-                lambda *shape, dtype=None, device=None, draw=draw, kind=kind: rows(draw, kind, shape, dtype),
-            )
+        for kind in DRAWS:
+            patch.setattr(torch, kind, numbered(kind))
         yield
 
 
