@@ -117,7 +117,7 @@ def few_labels(pictures: Images, per_class: int, seed: int = 0) -> Labelled:
     return Labelled(*pictures[torch.cat(kept)])
 
 
-def train_classifier(mixture: Mixture, seed: int, *, steps: int = 120, batch: int = 64) -> SmallClassifier:
+def train_classifier(mixture: Mixture, seed: int, *, steps: int = 100, batch: int = 64) -> SmallClassifier:
     """A new classifier, trained on `mixture`, with averaged weights. About a second."""
     torch.manual_seed(seed)
     run = fit(
@@ -134,14 +134,13 @@ def train_classifier(mixture: Mixture, seed: int, *, steps: int = 120, batch: in
     return cast(SmallClassifier, run.model)
 
 
-@torch.no_grad()
-def name_them(classifier: nn.Module, x: Tensor, per_class: int) -> Labelled:
-    """Pictures (N, C, H, W) named by a classifier: of each class the `per_class` it is surest of.
+def name_them(logits: Tensor, x: Tensor, per_class: int) -> Labelled:
+    """Pictures (N, C, H, W) named by a classifier's logits (N, classes): of each class the `per_class`
+    it is surest of.
 
     Fewer where it named fewer. As many of each class, so that a class that it sees everywhere does not
     take over.
     """
-    logits = torch.cat([classifier(b) for b in x.split(500)])  # (N, classes)
     sure, y = logits.softmax(1).max(1)  # (N,), (N,)
     kept = []
     for c in range(logits.shape[1]):

@@ -189,7 +189,7 @@ check.start.to_signed(lambda pixels: pixels / 255, seed=3)
 # | --- | --- | --- |
 # | 01 | [Autoencoders](01_autoencoders.ipynb) | How few numbers does a picture need? |
 # | 02 | [Variational autoencoders](02_variational_autoencoders.ipynb) | Where do we look for new pictures? |
-# | 03 | Generative adversarial networks | Can two networks teach each other, by trying to deceive? |
+# | 03 | [Generative adversarial networks](03_gans.ipynb) | Can two networks teach each other by deceit? |
 # | 04 | The GAN zoo | Which small changes made such pictures sharp and controllable? |
 # | 05 | From image to image | Can a drawing become a picture, and a map a view from space? |
 # | 06 | Diffusion | What if a network only ever learns to remove a little noise? |
