@@ -61,7 +61,8 @@ class Mixture:
 
     def to(self, device: torch.device | str) -> Mixture:
         """The same set with its tensors on `device`."""
-        few, more = (s and Labelled(s.x.to(device), s.y.to(device)) for s in (self.few, self.more))
+        few = Labelled(self.few.x.to(device), self.few.y.to(device))
+        more = None if self.more is None else Labelled(self.more.x.to(device), self.more.y.to(device))
         return replace(self, few=few, more=more)
 
 

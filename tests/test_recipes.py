@@ -104,7 +104,7 @@ def test_weights_depend_on_the_global_seed_alone(small):
     ("given", "nearest"),
     [
         ("ae32_fasion", "ae32_fashion"),
-        ("people", "bvae_people"),
+        ("people", "gan_people"),
         ("denoise", "denoiser_fashion"),
         ("", ""),
     ],
