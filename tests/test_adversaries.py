@@ -9,12 +9,12 @@ from scipy.stats import wasserstein_distance
 from torch import nn
 
 from course_lib import adversaries, toys
-from course_lib.adversaries import CURES, FAILURES, dirac_path, plane_gan, push, ring_centres, watch
+from course_lib.adversaries import CURES, FAILURES, RING_STD, dirac_path, plane_gan, push, ring_centres, watch
 from course_lib.engine import one_device
 from course_lib.errors import CourseError
 from course_lib.fit import fit, warmup_cosine
 from course_lib.methods.gan import d_loss, g_loss
-from course_lib.methods.wgan_gp import gradient_penalty
+from course_lib.methods.wgan_gp import WGANGP, gradient_penalty
 from course_lib.metrics import mode_coverage
 from course_lib.nn.players import players
 from course_lib.update import one_step
@@ -226,3 +226,16 @@ def test_failures_fail_and_their_cures_cure_in_four_of_five_seeds(name):
     cured = [on_the_ring(CURES[name], seed, 800).covered for seed in range(5)]
     assert sum(modes <= 4 for modes in failed) >= 4, failed
     assert sum(b > a for a, b in zip(failed, cured, strict=True)) >= 4, (failed, cured)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("seed", range(2))
+def test_a_wasserstein_gan_finds_all_modes_and_its_distance_falls(seed):
+    torch.manual_seed(seed)
+    method = WGANGP(latent=2, channels=2, size=0, widths=(64, 3), penalty=1.0)
+    points = toys.ring(4_000).unlabelled()
+    run = fit(method, points, steps=4_000, batch=128, lr=warmup_cosine(4_000), seed=seed, progress=False)
+    *_, last = method.sample(2_000, generator=torch.Generator().manual_seed(0))
+    assert mode_coverage(last.x, ring_centres(), RING_STD).covered == 8
+    distance = [value for _, value in run.history["distance"]]
+    assert sum(distance[-100:]) < 0.8 * sum(distance[500:600])
