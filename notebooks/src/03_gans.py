@@ -1378,8 +1378,7 @@ TrainingFilm(
     film,
     title="Sixteen inventions in the course of the training",
     alt="A film of sixteen pictures: from grey noise to blots, to shapes of clothes, to recognisable shirts, "
-    "trousers, bags and shoes. The losses of both players swing and settle early; the pictures go on "
-    "improving.",
+    "trousers, bags and shoes. D's loss falls a little and G's rises; the pictures go on improving.",
 )
 
 # %% [markdown]
@@ -2001,7 +2000,7 @@ viz.figure(
 # - **What helps is D.** Its features with a linear layer are the best of all, more than six points better
 #   than pixels, and nearly five better than an untrained D (which is no bad start: convolutions know that
 #   neighbouring pixels belong together).
-# - **Made pictures with D's names help**, by some three points, a classifier that never saw D. But real
+# - **Made pictures with D's names help**, by two to three points, a classifier that never saw D. But real
 #   pictures with D's names help as much or a little more. The gain is in the names.
 #
 # No made picture knows more than the data that G was trained on. Where the *labels* are few, as here, a
