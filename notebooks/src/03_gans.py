@@ -967,9 +967,9 @@ viz.figure(
 )
 
 # %% [markdown]
-# Each run had 600 steps, a fifth of what the recommended settings are made for, so the cured ones are not
+# Each run had 600 steps, an eighth of what the recommended settings are made for, so the cured ones are not
 # sharp yet; what counts is the modes. (We also ran it in full, with seeds 0 to 4. The recommended settings:
-# 3,000 steps, about 15 seconds, 8 of 8 modes each time and a quality of 93 to 95 %. Each failure: 1,000
+# 5,000 steps, 23 seconds, 8 of 8 modes each time and a quality of 92 to 97 %. Each failure: 1,000
 # steps, at most 2 modes each time.) In words:
 #
 # - **Mode collapse.** $D$ learns twenty times more slowly than $G$. $G$ moves all its samples to the
