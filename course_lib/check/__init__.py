@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from course_lib.check.core import Exercise, Hint
 
 # what the modules with exercises are made from
-_TOOLS = {"card", "compare", "core", "explain", "properties", "sandbox"}
+_TOOLS = {"card", "compare", "core", "explain", "properties", "sandbox", "watching"}
 
 
 def notebooks() -> list[str]:

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
 from course_lib.check.autoencoders.net import Net, pictures
 from course_lib.check.core import Answer, Value
-
-
-class WatchedSGD(SGD):
-    """Plain gradient descent that notes when gradients arrive and when it is asked to step."""
-
-    def __init__(self, model: Net) -> None:
-        super().__init__(model.parameters(), lr=1.0)
-        self.log: list[str] = []
-        next(model.parameters()).register_hook(lambda gradient: self.log.append("backward"))
-
-    def step(self, closure: Callable | None = None) -> Value:  # type: ignore[override]
-        loss = None if closure is None else closure()
-        gradients = [p.grad for group in self.param_groups for p in group["params"]]
-        some = any(g is not None and g.any() for g in gradients)
-        self.log.append("step" if some else "empty step")
-        super().step()
-        return loss
+from course_lib.check.watching import WatchedSGD
+from course_lib.check.watching import weights as weights_of
 
 
 class Watched(NamedTuple):
@@ -40,19 +23,20 @@ class Watched(NamedTuple):
 def start(generator: torch.Generator) -> tuple[Net, WatchedSGD, Tensor, Tensor]:
     """A network, its optimizer, and two batches (B, 1, 3, 4) of different pictures."""
     model = Net((1, 3, 4), generator)
-    return model, WatchedSGD(model), pictures((5, 1, 3, 4), generator), pictures((5, 1, 3, 4), generator)
+    return (
+        model,
+        WatchedSGD(model, lr=1.0),
+        pictures((5, 1, 3, 4), generator),
+        pictures((5, 1, 3, 4), generator),
+    )
 
 
 def watch(answer: Answer, model: Net, optimizer: WatchedSGD, *batches: Tensor) -> Watched:
     """Call the answer once for each batch."""
-    returned, weights, kept = [], [_vector(model)], True
+    returned, weights, kept = [], [weights_of(model)], True
     for x in batches:
         given = x.clone()
         returned.append(answer(model, optimizer, x))
-        weights.append(_vector(model))
+        weights.append(weights_of(model))
         kept = kept and torch.equal(x, given)
     return Watched(returned, weights, optimizer.log, kept)
-
-
-def _vector(model: Net) -> Tensor:
-    return torch.cat([p.detach().flatten().clone() for p in model.parameters()])

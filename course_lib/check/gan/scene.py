@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
 
 from course_lib.check.core import Answer, Value
+from course_lib.check.watching import WatchedSGD
+from course_lib.check.watching import weights as weights_of
 
 Player = Literal["G", "D"]
 
@@ -19,23 +19,6 @@ class _Logit(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).squeeze(1)
-
-
-class WatchedSGD(SGD):
-    """Plain gradient descent that notes when gradients arrive and when it is asked to step."""
-
-    def __init__(self, player: nn.Module) -> None:
-        super().__init__(player.parameters(), lr=0.5)
-        self.log: list[str] = []
-        next(player.parameters()).register_hook(lambda gradient: self.log.append("backward"))
-
-    def step(self, closure: Callable | None = None) -> Value:  # type: ignore[override]
-        loss = None if closure is None else closure()
-        gradients = [p.grad for group in self.param_groups for p in group["params"]]
-        some = any(g is not None and g.any() for g in gradients)
-        self.log.append("step" if some else "empty step")
-        super().step()
-        return loss
 
 
 class Scene(NamedTuple):
@@ -73,27 +56,23 @@ def scene(trained: Player, generator: torch.Generator, *, leftovers: bool = Fals
             p.grad = torch.randn(p.shape, generator=generator)
     rows = int(torch.randint(4, 8, (), generator=generator))
     x, z = torch.randn(rows, 3, generator=generator) + 1, torch.randn(rows, 2, generator=generator)
-    return Scene(G, D, trained, WatchedSGD(player), (z,) if trained == "G" else (x, z))
+    return Scene(G, D, trained, WatchedSGD(player, lr=0.5), (z,) if trained == "G" else (x, z))
 
 
 def watch(answer: Answer, scene: Scene) -> Watched:
     """Call the answer once."""
     player, other = (scene.G, scene.D) if scene.trained == "G" else (scene.D, scene.G)
-    before, other_before = _vector(player), _vector(other)
+    before, other_before = weights_of(player), weights_of(other)
     given = [x.clone() for x in scene.inputs]
     returned = answer(scene.G, scene.D, scene.optimizer, *scene.inputs)
     nets = {"G": scene.G, "D": scene.D}
     return Watched(
         returned,
-        _vector(player) - before,
-        _vector(other) - other_before,
+        weights_of(player) - before,
+        weights_of(other) - other_before,
         any(p.grad is not None and bool(p.grad.any()) for p in other.parameters()),
         tuple(name for name, net in nets.items() if not all(p.requires_grad for p in net.parameters())),
         all(net.training for net in nets.values()),
         scene.optimizer.log,
         all(torch.equal(a, b) for a, b in zip(given, scene.inputs, strict=True)),
     )
-
-
-def _vector(net: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten().clone() for p in net.parameters()])

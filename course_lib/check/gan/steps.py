@@ -8,7 +8,7 @@ from torch import Tensor
 from course_lib.check.compare import same
 from course_lib.check.core import Answer, Mistakes, Property, Trial
 from course_lib.check.explain import kind_of
-from course_lib.check.gan.scene import Watched, scene
+from course_lib.check.gan.scene import Player, Watched, scene
 from course_lib.check.vae.told import on
 
 NO_BACKWARD = "No gradient reaches {me}: is `loss.backward()` missing, or are its brackets?"
@@ -110,7 +110,7 @@ def _moved_otherwise(yours: Watched, wanted: Tensor) -> str:
     return UPHILL if same(yours.change, -wanted, 1e-3, 1e-5) else ""
 
 
-def old_gradients_cleared(me: str, *mistakes: tuple[Answer, str]) -> Property:
+def old_gradients_cleared(me: Player, *mistakes: tuple[Answer, str]) -> Property:
     """The same step where the player begins with gradients of the other's last step."""
 
     def test(t: Trial) -> str | None:
@@ -119,7 +119,7 @@ def old_gradients_cleared(me: str, *mistakes: tuple[Answer, str]) -> Property:
         return fill(LEFTOVERS, me)
 
     prop = Property("old gradients cleared", test, mistakes)
-    return on(lambda g: (scene("G" if me == "G" else "D", g, leftovers=True),), prop)
+    return on(lambda g: (scene(me, g, leftovers=True),), prop)
 
 
 def left_in_order(*mistakes: tuple[Answer, str]) -> Property:
