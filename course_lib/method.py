@@ -40,7 +40,11 @@ class Step(NamedTuple):
 
 @runtime_checkable
 class Method(Protocol):
-    """What `fit` trains. Structural: a class does not inherit from this, it just has these members."""
+    """What `fit` trains. Structural: a class does not inherit from this, it just has these members.
+
+    A class may have `left_out: tuple[str, ...]` too: names of sub-modules that only training needs, such as
+    discriminators and pools. `zoo.save` does not write them; checkpoints hold everything all the same.
+    """
 
     ema: tuple[str, ...]  # names of the sub-modules to average over training, () for none
 

@@ -3,6 +3,9 @@
 A weights file holds tensors and, in its metadata, the class, its keyword arguments, the recipe, the step and
 the data. `manifest.json` beside the files holds sha256, size, licence and scores. Nothing is ever unpickled,
 and only classes under `course_lib.methods` are built.
+
+A class may name in `left_out` sub-modules that only training needs, such as discriminators: their tensors are
+not written, and in a model that is read those parts are as freshly built. All others must be in the file.
 """
 
 from __future__ import annotations
@@ -81,7 +84,7 @@ def read(path: Path) -> nn.Module:
     model = _class(about["class"], path)
     try:
         built = model(**json.loads(about["kwargs"]))
-        built.load_state_dict(tensors)  # halves become floats again
+        built.load_state_dict(_for_training_only(built) | tensors)  # strictly; halves become floats again
     except Exception as error:  # foreign kwargs fail in many ways, all mean the same
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{path} does not fit {about['class']}: {reason}") from error
@@ -104,8 +107,10 @@ def save(
 ) -> None:
     """Write a weights file, whole or not at all. Matrices and kernels are stored as fp16, vectors as fp32:
     the statistics of normalisation layers can leave fp16's range, and they are small. A matrix that leaves it
-    stays as it is."""
-    tensors = {k: _compact(v).cpu().contiguous() for k, v in model.state_dict().items()}
+    stays as it is. Sub-modules that the class names in `left_out` are not written."""
+    left_out = _for_training_only(model).keys()
+    stored = {k: v for k, v in model.state_dict().items() if k not in left_out}
+    tensors = {k: _compact(v).cpu().contiguous() for k, v in stored.items()}
     about = {
         "class": f"{type(model).__module__}:{type(model).__name__}",
         "kwargs": json.dumps(kwargs),
@@ -149,6 +154,12 @@ def publish(name: str, source: Path, *, licence: str, scores: dict[str, float], 
         path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise WeightsError(f"Could not write to {folder()}: {error.strerror}.") from error
+
+
+def _for_training_only(model: nn.Module) -> dict[str, Tensor]:
+    """The part of a state dict that lies in the sub-modules that the class leaves out of its files."""
+    places = tuple(f"{name}." for name in getattr(model, "left_out", ()))
+    return {k: v for k, v in model.state_dict().items() if k.startswith(places)}
 
 
 def _compact(x: Tensor) -> Tensor:

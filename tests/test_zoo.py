@@ -8,13 +8,16 @@ import shutil
 import pytest
 import torch
 from helpers import ROOT, same
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from course_lib import recipes, zoo
 from course_lib.errors import WeightsError
 from course_lib.methods.autoencoder import Autoencoder, LinearAutoencoder
+from course_lib.methods.cyclegan import CycleGAN
 
 KWARGS = dict(latent=4, size=8, widths=(4, 8), squeeze=4, hidden=16)
+CYCLE = dict(widths=(4, 8), blocks=1, d_widths=(4, 8), pool=12, size=16)
 
 
 def one_sentence(words, call, *arguments):
@@ -131,6 +134,74 @@ def test_publishing_where_nothing_can_be_written(bundle, model, tmp_path, monkey
     with pytest.raises(WeightsError, match="Could not write to .*weights: Is a directory"):
         zoo.publish("new", tmp_path / "new.safetensors", licence="MIT", scores={}, card="")
     assert "new" not in zoo.manifest()
+
+
+# ---- parts that only training needs
+
+
+@pytest.fixture
+def translators():
+    """A CycleGAN whose every tensor differs from a fresh one's."""
+    torch.manual_seed(0)
+    model, _ = CycleGAN.tiny()
+    for tensor in model.state_dict().values():
+        tensor.add_(1)
+    return model
+
+
+def test_left_out_parts_are_not_written_and_come_back_fresh(translators, tmp_path):
+    path = tmp_path / "a.safetensors"
+    zoo.save(path, translators, CYCLE)
+    stored = load_file(path)
+    assert {name.split(".")[0] for name in stored} == {"G", "F", "colours_A", "colours_B"}
+    weights = sum(2 * p.numel() for net in (translators.G, translators.F) for p in net.parameters())
+    assert path.stat().st_size < 2 * weights  # the pools alone are 24 pictures: five times that, in halves
+    torch.manual_seed(3)
+    fresh = CycleGAN(**CYCLE).state_dict()
+    torch.manual_seed(3)
+    loaded = zoo.read(path)
+    for name, tensor in loaded.state_dict().items():
+        if name in stored:
+            assert torch.equal(tensor, stored[name].float()), name
+            assert not torch.equal(tensor, fresh[name]), name
+        else:
+            assert torch.equal(tensor, fresh[name]), name
+    assert loaded.pool_A.count == 0
+
+
+def altered(path, change):
+    """A weights file again, after `change` has been at its tensors."""
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata)
+    return path
+
+
+def test_everything_else_is_still_loaded_strictly(translators, tmp_path):
+    path = tmp_path / "a.safetensors"
+    for name in ("G.leave.weight", "F.enter.0.bias", "colours_B.std"):
+        zoo.save(path, translators, CYCLE)
+        altered(path, lambda tensors, name=name: tensors.pop(name))
+        one_sentence(f'does not fit .*:CycleGAN: .*Missing key.* "{name}"', zoo.read, path)
+    for name in ("G.more", "D_AB.net.0.0.weight", "D_A", "D_A.net.9.weight", "pool", ""):
+        zoo.save(path, translators, CYCLE)
+        altered(path, lambda tensors, name=name: tensors.update({name: torch.zeros(2)}))
+        one_sentence(f'does not fit .*:CycleGAN: .*Unexpected key.* "{name}"', zoo.read, path)
+    zoo.save(path, translators, CYCLE)
+    altered(path, lambda tensors: tensors.update({"G.leave.bias": torch.zeros(3)}))
+    one_sentence("does not fit .*:CycleGAN: .*size mismatch for G.leave.bias", zoo.read, path)
+
+
+def test_a_file_from_before_a_part_was_left_out_loads_as_it_did(translators, tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    with monkeypatch.context() as before:
+        before.setattr(CycleGAN, "left_out", ())
+        zoo.save(path, translators, CYCLE)
+        whole = zoo.read(path).state_dict()
+    assert torch.equal(whole["D_A.net.0.0.bias"], translators.D_A.net[0][0].bias)
+    assert same(zoo.read(path).state_dict(), whole)
 
 
 # ---- not intact
