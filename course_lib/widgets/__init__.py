@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from course_lib.widgets.denoiser import Denoiser as Denoiser
     from course_lib.widgets.film import Film as Film
     from course_lib.widgets.film import Frame as Frame
+    from course_lib.widgets.film_file import load_film as load_film
+    from course_lib.widgets.film_file import save_film as save_film
     from course_lib.widgets.interpolation import Interpolation as Interpolation
     from course_lib.widgets.latent_plane import LatentPlane as LatentPlane
     from course_lib.widgets.latent_sliders import LatentSliders as LatentSliders
@@ -40,6 +42,8 @@ __all__ = [
     "TrainingFilm",
     "Translate",
     "field_points",
+    "load_film",
+    "save_film",
 ]
 
 _HOME = {
@@ -57,6 +61,8 @@ _HOME = {
     "TrainingFilm": "training_film",
     "Translate": "translate",
     "field_points": "play_frames",
+    "load_film": "film_file",
+    "save_film": "film_file",
 }
 
 

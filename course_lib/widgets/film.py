@@ -157,6 +157,13 @@ class Curve:
         self._open: list[tuple[float, float]] = []  # the neighbours whose mean comes next
         self._size = 1
 
+    @classmethod
+    def of(cls, points: Sequence[tuple[float, float]]) -> Curve:
+        """The curve that `points` gave, at most 256 of them. It can be looked at, not continued."""
+        curve = cls()
+        curve._points = list(points)
+        return curve
+
     def add(self, step: float, value: float) -> None:
         """The next point. A value that is not finite makes its mean NaN: a gap in the line."""
         self._open.append((step, value))
