@@ -14,11 +14,13 @@ from scipy.ndimage import gaussian_filter, median_filter
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from course_lib import data, zoo
+from course_lib import data, earth, zoo
 from course_lib.methods.autoencoder import reconstruction_error
 from course_lib.methods.colorizer import Colorizer, colour_table, look_up, luma
 from course_lib.methods.conditional_vae import ConditionalVAE
+from course_lib.methods.cyclegan import CycleGAN
 from course_lib.methods.ddpm import DDPM
 from course_lib.methods.denoising_autoencoder import (
     DenoisingAutoencoder,
@@ -28,6 +30,7 @@ from course_lib.methods.denoising_autoencoder import (
 )
 from course_lib.methods.features import FeatureNet, accuracy
 from course_lib.methods.gan import GAN
+from course_lib.methods.pix2pix import Pix2Pix
 from course_lib.methods.vae import VAE
 from course_lib.metrics import bits_per_dim, embed, frechet_distance, precision_recall, psnr
 
@@ -103,8 +106,7 @@ def colour(model: nn.Module, split: HeldOut = "test") -> Scores:
     pairs = data.openmoji(split)
     line, truth = pairs[slice(None)]
     grey = luma(truth)
-    high, low = pairs.colour.max(1).values.int(), pairs.colour.min(1).values.int()
-    coloured = (high - low) > 30  # (N, H, W)
+    where = coloured(pairs.colour)
     fine = colour_table(data.to_floats(data.openmoji("train").colour), 256)
     answers = {
         "left grey": grey.expand_as(truth),
@@ -112,7 +114,45 @@ def colour(model: nn.Module, split: HeldOut = "test") -> Scores:
         f"look-up table, {net.levels} greys": look_up(net.table, grey),
         f"network, {net.levels} greys": net(line, grey),
     }
-    return {name: (x - truth).abs().mean(1)[coloured].mean().item() * 127.5 for name, x in answers.items()}
+    return {name: (x - truth).abs().mean(1)[where].mean().item() * 127.5 for name, x in answers.items()}
+
+
+@torch.no_grad()
+def coloured_lines(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Mean absolute error of colours on OpenMoji, 0..255, from the lines alone: over all pixels, and over
+    the coloured ones (as in `colour`); beside copying the lines, the mean training picture, and the colours
+    of the nearest training drawing under these lines. Most of a picture is white paper.
+    """
+    pairs, train = data.openmoji(split), data.openmoji("train")
+    line, truth = pairs[slice(None)]
+    drawings, colours = train[slice(None)]
+    where = coloured(pairs.colour)
+    answers = {
+        "lines copied": line.expand_as(truth),
+        "mean training picture": colours.mean(0).expand_as(truth),
+        "nearest training drawing": torch.minimum(colours[nearest_drawing(line, drawings)], line),
+        "network": cast(Pix2Pix, model).translate(line),
+    }
+    scores: Scores = {}
+    for name, x in answers.items():
+        error = (x - truth).abs().mean(1) * 127.5  # (N, H, W)
+        scores[f"{name}, L1"] = error.mean().item()
+        scores[f"{name}, L1 on coloured pixels"] = error[where].mean().item()
+    return scores
+
+
+def coloured(x: Tensor) -> Tensor:
+    """Where the largest and smallest channel differ by more than 30: (N, 3, H, W) uint8 -> (N, H, W) bool."""
+    return (x.max(1).values.int() - x.min(1).values.int()) > 30
+
+
+def nearest_drawing(line: Tensor, drawings: Tensor) -> Tensor:
+    """Which of `drawings` (M, 1, H, W) is nearest to each of `line` (N, 1, H, W), index (N,) int64.
+
+    By the squared distance of means over 4 x 4 pixels, so that lines need not meet to the pixel.
+    """
+    a, b = (F.avg_pool2d(x, 4).flatten(1) for x in (line, drawings))
+    return torch.cdist(a, b).argmin(1)
 
 
 def classes(model: nn.Module, split: HeldOut = "test") -> Scores:
@@ -282,6 +322,30 @@ def _made(model: nn.Module, count: int) -> Tensor:
 def _to_nearest(points: Tensor, others: Tensor) -> float:
     """Median over points (N, F) of the distance to the nearest of others (M, F)."""
     return torch.cdist(points.double(), others.double()).amin(1).median().item()
+
+
+def paired_earth(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """Mean absolute error (0..255) of the photo that pix2pix paints for a held-out map: over the box, over
+    its land and over the land that is brown on the map. How many of nine regions look right. And the same
+    of a colour table."""
+    where = earth.place(split)
+    made = earth.translated(cast(Pix2Pix, model).translate, where)
+    plain = earth.scores(where, earth.colour_table(where))
+    return earth.scores(where, made) | {f"{name}, colour table": value for name, value in plain.items()}
+
+
+def unpaired_earth(model: nn.Module, split: HeldOut = "test") -> Scores:
+    """The same for CycleGAN, beside linear colour transport, which needs no pairs either. And the cycle
+    error, from the map to the photo and back."""
+    gan, where = cast(CycleGAN, model), earth.place(split)
+    made = earth.translated(gan.translate, where)
+    again = earth.translated(gan.translate_back, where._replace(relief=made))
+    plain = earth.scores(where, earth.transported(where))
+    return (
+        earth.scores(where, made)
+        | {"cycle": earth.cycle_error(where.relief, again)}
+        | {f"{name}, colour transport": value for name, value in plain.items()}
+    )
 
 
 PEOPLE_HEADS = ("style", "tone", "gender", "role")

