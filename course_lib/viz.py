@@ -23,17 +23,17 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#0
 
 
 class Picture:
-    """A PNG image and its description in words. In a notebook it displays itself."""
+    """A PNG (or WebP) image and its description in words. In a notebook it displays itself."""
 
-    def __init__(self, png: bytes, alt: str, width: int | None = None) -> None:
-        self.png, self.alt, self.width = png, alt, width
+    def __init__(self, png: bytes, alt: str, width: int | None = None, kind: str = "png") -> None:
+        self.png, self.alt, self.width, self.kind = png, alt, width, kind
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         size = f' width="{self.width}"' if self.width else ""
         data = base64.b64encode(self.png).decode()
         tag = (
             f'<img alt="{html.escape(self.alt)}"{size} style="max-width:100%"'
-            f' src="data:image/png;base64,{data}">'
+            f' src="data:image/{self.kind};base64,{data}">'
         )
         return {"text/html": tag, "text/plain": f"Figure: {self.alt}"}
 
@@ -41,7 +41,7 @@ class Picture:
         return f"Figure: {self.alt}"
 
     def save(self, path: str | Path) -> None:
-        """Write the PNG file."""
+        """Write the image file."""
         Path(path).write_bytes(self.png)
 
 
@@ -67,16 +67,21 @@ def tile(x: Tensor, *, columns: int = 8, gap: int = 1) -> Image.Image:
     return Image.fromarray(sheet[..., 0] if c == 1 else sheet)
 
 
-def grid(x: Tensor, *, alt: str, columns: int = 8, scale: int = 2, colours: int | None = None) -> Picture:
-    """A grid of pictures (B, C, H, W) in [-1, 1], each pixel enlarged `scale` times without smoothing.
-
-    colours: how many different ones the PNG may have, at most 256; None keeps all. Photos weigh a third so.
-    """
+def grid(x: Tensor, *, alt: str, columns: int = 8, scale: int = 2) -> Picture:
+    """A grid of pictures (B, C, H, W) in [-1, 1], each pixel enlarged `scale` times without smoothing."""
     image = tile(x, columns=columns)
     image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-    if colours is not None:
-        image = image.quantize(colours, dither=Image.Dither.NONE)
     return Picture(_png(image), alt)
+
+
+def photos(x: Tensor, *, alt: str, columns: int = 4, quality: int = 80) -> Picture:
+    """A grid of photos (B, C, H, W) in [-1, 1] as a lossy WebP: a sixth of the bytes of a PNG.
+
+    For pictures with many colours and soft edges only: elsewhere it smears.
+    """
+    buffer = io.BytesIO()
+    tile(x, columns=columns).convert("RGB").save(buffer, "WEBP", quality=quality, method=6)
+    return Picture(buffer.getvalue(), alt, kind="webp")
 
 
 def rows(
@@ -84,6 +89,7 @@ def rows(
     *,
     alt: str,
     scale: float = 2.0,
+    colours: int | None = None,  # of the PNG, at most 256: fewer weigh less; None: 64 for grey ones, else 256
 ) -> Picture:
     """One row of pictures under another, each with its name at the left: the way to compare models."""
     first = next(iter(named.values()))
@@ -99,7 +105,7 @@ def rows(
         ax.set_axis_off()
         fig.text(0.005, bottom + share / 2, name, va="center", fontsize=10)
     grey = all(x.shape[1] == 1 for x in named.values())
-    return figure(fig, alt=alt, colours=64 if grey else 256)  # 64 greys look the same and weigh less
+    return figure(fig, alt=alt, colours=colours or (64 if grey else 256))  # 64 greys look the same
 
 
 def curves(
