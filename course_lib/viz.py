@@ -89,7 +89,7 @@ def rows(
     *,
     alt: str,
     scale: float = 2.0,
-    colours: int | None = None,  # of the PNG, at most 256: fewer weigh less; None: 64 for grey ones, else 256
+    quality: int | None = None,  # of a lossy WebP, up to 100, for many colours; None: a PNG
 ) -> Picture:
     """One row of pictures under another, each with its name at the left: the way to compare models."""
     first = next(iter(named.values()))
@@ -105,7 +105,12 @@ def rows(
         ax.set_axis_off()
         fig.text(0.005, bottom + share / 2, name, va="center", fontsize=10)
     grey = all(x.shape[1] == 1 for x in named.values())
-    return figure(fig, alt=alt, colours=colours or (64 if grey else 256))  # 64 greys look the same
+    if quality is not None:
+        FigureCanvasAgg(fig)
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="webp", facecolor="white", pil_kwargs={"quality": quality, "method": 6})
+        return Picture(buffer.getvalue(), alt, kind="webp")
+    return figure(fig, alt=alt, colours=64 if grey else 256)  # 64 greys look the same and weigh less
 
 
 def curves(
