@@ -45,10 +45,10 @@ TrainingFilm(
 )
 
 # %% [markdown]
-# *A recording: 800 steps of training, which took 100 seconds on two processor cores; the last moment
-# shows the averaged networks. You will train the same one yourself in section 5, for less than a minute.
-# Left: what it paints for the map of the Americas, which it never saw in training. Right: the map that it
-# makes of its own painting.*
+# *A recording of 800 steps of training: 100 seconds on two processor cores that do nothing else. The last
+# moment shows the averaged networks. You will train the same one yourself in section 5, for less than a
+# minute. Left: what it paints for the map of the Americas, which it never saw in training. Right: the map
+# that it makes of its own painting.*
 #
 # Play it, or go through it with the arrow keys. It never sees a map and a photo of the same place together.
 # Still, sand parts from forest, and the sea turns dark. Remember one thing for later: the picture on the
@@ -63,8 +63,8 @@ TrainingFilm(
 #    looks fine, and measure the truth with hidden pairs (section 6),
 # 5. train a translator on two folders of your own pictures (section 8).
 #
-# **You need** notebook 03; 80 to 100 minutes. Running all cells takes about two and a half minutes on two
-# processor cores, without a GPU and without the internet.
+# **You need** notebook 03; 80 to 100 minutes. Running all cells takes about two minutes on two processor
+# cores, without a GPU and without the internet.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 1. A picture for a picture
@@ -1094,23 +1094,22 @@ Quiz(
 #
 # So what decides? Among all worlds that look right and can be undone, training finds one *near where it
 # began*. Three settings, each one change away from the live run, each a training of 480 steps that we filmed
-# beforehand (`earth_runs.run(480, "swap")` trains the first again, in some two minutes). Side by side: what
-# each of the three paints for the Americas, and to the right of it the map that comes back.
+# beforehand (`earth_runs.run(480, "swap")` trains the first again, in some two minutes). Above, from
+# left to right, what each of the three paints for the Americas; below it the map that comes back.
 
 # %%
 together = Film()
 for k in (0, 1, 2, 4, 7, 11, 16, 23):  # eight of the 24 moments
     shots = [film.shots()[k] for film in films.values()]
-    pictures_of_three = torch.cat([torch.from_numpy(shot.images) for shot in shots]).permute(0, 3, 1, 2)
-    together.add(shots[0].step, images=pictures_of_three)
+    both = torch.stack([torch.from_numpy(shot.images) for shot in shots], 1)  # (2, 3, 216, 176, 3)
+    together.add(shots[0].step, images=both.flatten(0, 1).permute(0, 3, 1, 2))  # three above, three below
 TrainingFilm(
     together,
     title="Three failures, recorded",
-    alt="Three trainings of CycleGAN on the Earth, side by side; for each the Americas as it paints them "
-    "and the map that comes back. The first paints the sea in the colour of sand and the mountains "
-    "blue; the second begins with a negative and ends with a bright Amazon in an olive sea; the third "
-    "stays a darker map with a blue sea. All three maps that come back look much like the map that "
-    "went in.",
+    alt="Three trainings of CycleGAN on the Earth, side by side; above the Americas as each paints them, "
+    "below the map that comes back. The first paints the sea in the colour of sand and the mountains blue; "
+    "the second begins with a negative and ends with a bright Amazon in an olive sea; the third stays a "
+    "darker map with a blue sea. All three maps that come back look much like the map that went in.",
 )
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
