@@ -1187,12 +1187,12 @@ for row in earth.region_table(americas, made):
     print(f"{row.name:18} true {row.true!s:18} made {row.made!s:18} {row.true_kind:16} {mark}")
 
 # %% [markdown]
-# Where it is wrong the map leaves no choice: a region that is brown on the map and darker in truth than brown
-# regions of the Old World are. And some things it *invents*: look for dark trenches in the sea along the
-# coasts in the widget above. The photos that it learnt from have such trenches, the map says nothing about
-# them, so it puts them where they look good. **A picture made this way is a guess in the style of a
-# measurement.** With satellite pictures that matters: maps have been faked, and people have been sent to the
-# wrong place. Never pass on a translated picture of the Earth without saying what it is made from.
+# Where it is wrong the map leaves no choice: a region that is brown on the map and darker in truth than
+# brown regions of the Old World are. And some things it *invents*: look for dark trenches in the sea along
+# the coasts in the widget above. The photos that it learnt from have such trenches, the map says nothing
+# about them, so it puts them where they look good. **A picture made this way is a guess in the style of a
+# measurement.** With satellite pictures that matters: people decide by them where to go, what has grown and
+# what was destroyed. Never pass on a translated picture of the Earth without saying what it is made from.
 
 # %% [markdown]
 # ### Over the whole Earth
