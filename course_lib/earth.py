@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from course_lib import data
 from course_lib.errors import DataError
+from course_lib.nn.colours import Colours
 from course_lib.sets import Box, Earth, to_floats
 from course_lib.translation import whole
 
@@ -291,13 +292,10 @@ def transported(where: Place, learnt: Place | None = None) -> Tensor:
     """
     source = learnt or place("train")
     weight = torch.where(source.land, 1.0, SEA_WEIGHT)[None, None]
-
-    def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (x * weight).sum((0, 2, 3), keepdim=True) / weight.sum()
-        return mean, ((x - mean).square() * weight).sum((0, 2, 3), keepdim=True).div(weight.sum()).sqrt()
-
-    (mean_a, std_a), (mean_b, std_b) = moments(source.relief), moments(source.photo)
-    return ((where.relief - mean_a) / std_a * std_b + mean_b).clamp(-1, 1)
+    relief, photo = Colours(3), Colours(3)
+    relief.learn(source.relief, weight)
+    photo.learn(source.photo, weight)
+    return photo.back(relief(where.relief))
 
 
 def two_colours(where: Place, learnt: Place | None = None) -> Tensor:

@@ -318,3 +318,16 @@ def test_normalised_generators_say_that_batches_matter():
 def test_arguments_that_cannot_work(options, words):
     with pytest.raises(CourseError, match=words):
         Pix2Pix(widths=(2,), **options)
+
+
+def test_shifted_pairs_move_alike_and_paper_enters():
+    """Map and photo are one picture here, so they stay equal; what enters has the colour of the paper."""
+    x = torch.zeros(40, 3, 8, 8)
+    torch.manual_seed(0)
+    a, b = Pix2Pix(widths=(4, 8), d_widths=(4,), shift=2, fill=0.5).moved(x, x)
+    assert torch.equal(a, b)
+    assert a.shape == x.shape
+    assert set(a.unique().tolist()) == {0.0, 0.5}
+    entered = (a[:, 0] == 0.5).sum((1, 2))
+    assert entered.max() == 64 - 6 * 6  # moved by two pixels both ways
+    assert entered.min() == 0

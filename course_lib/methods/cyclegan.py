@@ -12,8 +12,8 @@ Adversarial Networks", ICCV 2017, arXiv 1703.10593. G: A -> B with the discrimin
 G and F move first, with one optimizer; then the two discriminators, on the fakes that G and F made before
 they moved. All |.|_1 are means over pixels. Other than in the paper, colours are brought to mean 0 and spread
 1 for each kind of pictures (see nn/colours.py), and a translator adds to its input (`start="input"`), so that
-it begins by keeping every colour in its rank: notebook 05 shows what happens without that. Left out: instance
-normalisation, and batches of one.
+it begins by keeping every colour in its rank: notebook 05 shows what happens when it begins with colours
+exchanged. Left out: instance normalisation, and batches of one.
 """
 
 from __future__ import annotations
