@@ -49,7 +49,7 @@ from course_lib.widgets.strip import stripped
 VERSION = "2"  # raise it when every notebook must be built again although no source changed
 HERE = Path(__file__).resolve().parent
 KINDS = {"student": "", "solution": "solutions"}  # kind -> folder
-MAX_BYTES, MAX_OUTPUT = 999_999, 60_000  # of a notebook; of one output of a solution notebook
+MAX_BYTES, MAX_OUTPUT = 999_999, 12_000  # of a notebook; of one output that solution and student share
 MAX_CELL, MAX_NOTEBOOK, TIMEOUT = 60.0, 150.0, 600  # seconds: two that are only reported, one that stops
 KEPT = ("tags", "slideshow", "jupyter")
 
@@ -145,7 +145,8 @@ def published(nb: NotebookNode, name: str, kind: str) -> NotebookNode:
             problems += [
                 f"cell {number} shows this machine's path {part}" for part in private if part in text
             ]
-            if kind == "solution" and len(text) > MAX_OUTPUT:
+            shared = kind == "solution" and "solution-only" not in cell.metadata.get("tags", [])
+            if shared and len(text) > MAX_OUTPUT:
                 lighten(output)
     if problems:
         raise BuildError(f"{name} ({kind}): " + "\n  ".join(problems))
@@ -154,13 +155,10 @@ def published(nb: NotebookNode, name: str, kind: str) -> NotebookNode:
 
 
 def lighten(output: NotebookNode) -> None:
-    """Keep the picture of a large output, or a line that says where to see it."""
+    """A line that says where to see this output: eight notebooks with all their pictures twice are too much."""
     data = output.get("data", {})
-    picture = data.get("image/png")
     data.clear()
     data["text/plain"] = "(shown in the student notebook)"
-    if picture and len(picture) < 4 * MAX_OUTPUT:
-        data["image/png"] = picture
 
 
 def target(source: Path, kind: str) -> Path:
@@ -182,13 +180,26 @@ def build(source: Path, run: bool) -> None:
         files[target(source, kind)] = text_of(published(nb, source.name, kind))
     for path, content in files.items():
         if len(content) > MAX_BYTES:
-            raise BuildError(f"{path.name} has {len(content):,} bytes; {MAX_BYTES:,} are allowed.")
+            raise BuildError(
+                f"{path.name} has {len(content):,} bytes; {MAX_BYTES:,} are allowed. The heaviest parts:\n  "
+                + "\n  ".join(heaviest(nbformat.reads(content.decode(), as_version=4)))
+            )
     for path, content in files.items():
         path.parent.mkdir(exist_ok=True)
         new = path.with_suffix(".ipynb.tmp")
         new.write_bytes(content)
         os.replace(new, path)
         print(f"  wrote {path.parent.name}/{path.name}: {len(content):,} bytes")
+
+
+def heaviest(nb: NotebookNode, count: int = 8) -> list[str]:
+    """One line for each of the parts of a notebook that weigh most: "cell 5: image/png, 91,204"."""
+    parts = [(len(cell.source), f"cell {n}: source") for n, cell in enumerate(nb.cells, start=1)]
+    for n, cell in enumerate(nb.cells, start=1):
+        for output in cell.get("outputs", []):
+            for kind, data in output.get("data", {output.get("name", "error"): output}).items():
+                parts.append((len(json.dumps(data)), f"cell {n}: {kind}"))
+    return [f"{what}, {size:,}" for size, what in sorted(parts, reverse=True)[:count]]
 
 
 def report(times: list[tuple[float, int]], name: str, kind: str) -> None:

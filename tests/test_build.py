@@ -292,19 +292,25 @@ def test_noise_and_private_paths_are_refused():
     assert build.published(notebook(output(text="fine")), "n", "student").cells[0].outputs[0].text == "fine"
 
 
-def test_large_outputs_of_solutions_keep_their_picture_only():
-    data = {"text/html": "h" * 100_000, "image/png": "p" * 50_000, "text/plain": "t"}
+def test_large_outputs_are_shown_once_in_the_student_notebook():
+    data = {"text/html": "h" * 10_000, "image/png": "p" * 5_000, "text/plain": "t"}
     big = nbformat.from_dict({"output_type": "display_data", "data": data, "metadata": {}})
-    kept = build.published(notebook(big), "n", "solution").cells[0].outputs[0].data
-    assert set(kept) == {"image/png", "text/plain"}
-    kept = build.published(notebook(big), "n", "student").cells[0].outputs[0].data
-    assert "text/html" in kept
+    for kind, tags, kept in (
+        ("solution", [], {"text/plain"}),
+        ("solution", ["solution-only"], set(data)),
+        ("student", [], set(data)),
+    ):
+        nb = notebook(nbformat.from_dict(big))
+        nb.cells[0].metadata["tags"] = tags
+        assert set(build.published(nb, "n", kind).cells[0].outputs[0].data) == kept
 
 
 def test_a_notebook_over_one_megabyte_is_refused(source, capsys):
     source.write_text(SOURCE + "\n# %%\n'" + "x" * 1_050_000 + "'\n", encoding="utf-8")
     assert run(source, "--no-execute") == 1
-    assert "999,999 are allowed" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "999,999 are allowed" in said
+    assert "cell 6: source, 1,050,0" in said, "it says which cells weigh most"
     assert not list(source.parents[1].glob("*.ipynb"))
 
 
