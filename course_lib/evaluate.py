@@ -21,7 +21,6 @@ from course_lib.methods.autoencoder import reconstruction_error
 from course_lib.methods.colorizer import Colorizer, colour_table, look_up, luma
 from course_lib.methods.conditional_vae import ConditionalVAE
 from course_lib.methods.cyclegan import CycleGAN
-from course_lib.methods.ddpm import DDPM
 from course_lib.methods.denoising_autoencoder import (
     DenoisingAutoencoder,
     gaussian,
@@ -161,38 +160,7 @@ def classes(model: nn.Module, split: HeldOut = "test") -> Scores:
     return {"accuracy": accuracy(cast(FeatureNet, model), held.floats, cast(Tensor, held.y))}
 
 
-SAMPLES = 2_000  # of each guidance: some minutes
-
-
-@torch.no_grad()
-def class_samples(model: nn.Module, split: HeldOut = "test") -> Scores:
-    """Samples of every class against Fashion-MNIST: Fréchet distance, beside that of as many training
-    pictures, and the share whose class `fashion_features` recognises, beside that of the real ones.
-
-    50 steps of DDIM. More guidance gives clearer classes and less variety.
-    """
-    features = cast(FeatureNet, zoo.load("fashion_features"))
-    held, train = data.fashion(split), data.fashion("train").floats
-    count = min(SAMPLES, len(held), len(train))
-    y = torch.arange(count) % 10
-    scores: Scores = {}
-    for guidance in (1.0, 2.0):
-        x = _samples(cast(DDPM, model), y, guidance)
-        scores[f"Fréchet distance, guidance {guidance:g}"] = frechet_distance(held.floats, x, features)
-        scores[f"class accuracy, guidance {guidance:g}"] = accuracy(features, x, y)
-    scores["Fréchet distance, training pictures"] = frechet_distance(held.floats, train[:count], features)
-    scores["class accuracy, real pictures"] = accuracy(features, held.floats, cast(Tensor, held.y))
-    return scores
-
-
-def _samples(model: DDPM, y: Tensor, guidance: float) -> Tensor:
-    """One picture of each label y (N,), a batch at a time: (N, C, H, W)."""
-    generator = _seeded()
-    parts = []
-    for labels in y.split(250):
-        *_, last = model.sample(len(labels), generator=generator, label=labels, guidance=guidance, steps=50)
-        parts.append(last.x)
-    return torch.cat(parts)
+SAMPLES = 2_000  # of a VAE
 
 
 @torch.no_grad()
@@ -261,20 +229,24 @@ MANY = 10_000  # samples of a GAN, which cost little: as many as there are test 
 
 @torch.no_grad()
 def adversarial(model: nn.Module, split: HeldOut = "test") -> Scores:
-    """A GAN's samples against as many pictures of Fashion-MNIST: 10,000 of test, 2,000 of validation.
+    """A GAN's samples against as many pictures of Fashion-MNIST: 10,000 of test, 2,000 of validation."""
+    return against_fashion(_made(model, min(MANY, len(data.fashion(split)))), split)
+
+
+@torch.no_grad()
+def against_fashion(made: Tensor, split: HeldOut = "test") -> Scores:
+    """Made pictures (N, 1, 28, 28) in [-1, 1] against as many of Fashion-MNIST, which has N at least.
 
     Fréchet distance, its floor (as many training pictures), the share of the features' total variance (the
     trace of their covariance) that the distance is, precision and recall.
     """
-    features = cast(FeatureNet, zoo.load("fashion_features"))
-    x, train = data.fashion(split).floats, data.fashion("train").floats
-    count = min(MANY, len(x), len(train))
-    made, real = _made(model, count), embed(features, x[:count])
-    distance = frechet_distance(x[:count], made, features)
+    features, count = cast(FeatureNet, zoo.load("fashion_features")), len(made)
+    x, train = data.fashion(split).floats[:count], data.fashion("train").floats[:count]
+    distance, real = frechet_distance(x, made, features), embed(features, x)
     covered = precision_recall(real, embed(features, made))
     return {
         "Fréchet distance": distance,
-        "Fréchet distance, training pictures": frechet_distance(x[:count], train[:count], features),
+        "Fréchet distance, training pictures": frechet_distance(x, train, features),
         "share of the total variance": distance / real.var(0).sum().item(),
         "precision": covered.precision,
         "recall": covered.recall,

@@ -155,7 +155,7 @@ def published(nb: NotebookNode, name: str, kind: str) -> NotebookNode:
 
 
 def lighten(output: NotebookNode) -> None:
-    """A line that says where to see this output: eight notebooks with all their pictures twice are too much."""
+    """A line that says where to see this output: all pictures of all notebooks twice would be too much."""
     data = output.get("data", {})
     data.clear()
     data["text/plain"] = "(shown in the student notebook)"

@@ -212,6 +212,67 @@ def test_discretised_logistic_sums_over_channels_and_pixels():
     assert torch.allclose(likelihoods.discretised_logistic(x, mean, log_scale), expected, rtol=1e-10)
 
 
+# ---- the discretised Gaussian
+
+
+def of_gaussian(mean, log_sigma, dtype=torch.float64):
+    """Log-probabilities of the 256 levels, (256,)."""
+    x = LEVELS.to(dtype)
+    return likelihoods.discretised_gaussian(x, torch.full_like(x, mean), torch.tensor(log_sigma, dtype=dtype))
+
+
+def test_levels_of_a_gaussian_sum_to_one():
+    """DDPM eq. 13: over the 256 levels the masses of the bins are all there is."""
+    for mean in MEANS:
+        for log_sigma in LOG_SCALES:
+            total = of_gaussian(mean, log_sigma).exp().sum().item()
+            assert total == pytest.approx(1, abs=1e-11), (mean, log_sigma)
+
+
+def test_levels_of_a_gaussian_have_the_mass_of_their_bins():
+    edges = np.concatenate([[-np.inf], (np.arange(255) + 0.5) / 127.5 - 1, [np.inf]])
+    for mean in MEANS:
+        for log_sigma in LOG_SCALES:
+            normal = stats.norm(mean, math.exp(log_sigma))
+            expected = np.where(edges[:-1] < mean, np.diff(normal.cdf(edges)), -np.diff(normal.sf(edges)))
+            given = of_gaussian(mean, log_sigma).exp().numpy()
+            assert np.allclose(given, expected, rtol=1e-7, atol=1e-290), (mean, log_sigma)
+            single = of_gaussian(mean, log_sigma, torch.float32)
+            assert torch.allclose(single.double(), of_gaussian(mean, log_sigma), rtol=1e-4, atol=1e-4)
+
+
+def test_values_and_gradients_of_a_gaussian_are_finite_everywhere():
+    x = LEVELS.float()
+    for log_sigma in (-60.0, -20.0, -7.0, 0.0, 20.0):
+        for mean in (-1e6, -1e3, -1.0, 0.0, 1.0, 3.0, 1e6):
+            parts = [torch.full_like(x, value).requires_grad_() for value in (mean, log_sigma)]
+            value = likelihoods.discretised_gaussian(x.double(), *parts)
+            gradients = torch.autograd.grad(value.sum(), parts)
+            assert (value <= 0).all(), (mean, log_sigma)
+            assert torch.isfinite(value).all(), (mean, log_sigma)
+            if (1 + abs(mean)) * math.exp(-log_sigma) < 2e6:
+                assert all(torch.isfinite(part).all() for part in gradients), (mean, log_sigma)
+
+
+def test_far_from_the_mean_a_gaussian_falls_as_the_square():
+    """-(d / sigma)^2 / 2 where d is the near edge of the bin; and the gradient -d / sigma^2 points home."""
+    sigma, mean = 0.01, torch.tensor(1.5).view(1, 1, 1, 1).requires_grad_()
+    x = torch.tensor(51 / 127.5 - 1).view(1, 1, 1, 1)
+    value = likelihoods.discretised_gaussian(x, mean, torch.tensor(math.log(sigma)))
+    d = 1.5 - x.item() - 1 / 255
+    assert value.item() == pytest.approx(-((d / sigma) ** 2) / 2, rel=1e-3)
+    (gradient,) = torch.autograd.grad(value.sum(), mean)
+    assert gradient.item() == pytest.approx(-d / sigma**2, rel=1e-3)
+
+
+def test_discretised_gaussian_sums_over_channels_and_pixels():
+    x = LEVELS[torch.randint(256, (5 * 3 * 4 * 2,))].view(5, 3, 4, 2)
+    mean, log_sigma = random(5, 3, 4, 2), random(5, 3, 4, 2, seed=1) - 2
+    single = (t.reshape(-1, 1, 1, 1) for t in (x, mean, log_sigma))
+    expected = likelihoods.discretised_gaussian(*single).view(5, -1).sum(1)
+    assert torch.allclose(likelihoods.discretised_gaussian(x, mean, log_sigma), expected, rtol=1e-10)
+
+
 # ---- bits per dimension
 
 

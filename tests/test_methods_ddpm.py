@@ -8,9 +8,24 @@ from torch import nn
 from course_lib.errors import CourseError
 from course_lib.fit import fit
 from course_lib.methods.ddpm import DDPM
-from course_lib.schedules import add_noise, alpha_bars, cosine_betas, eps_from_x0, linear_betas, v_from
+from course_lib.schedules import (
+    add_noise,
+    alpha_bars,
+    cosine_betas,
+    eps_from_x0,
+    linear_betas,
+    snr,
+    v_from,
+    x0_from_v,
+)
 
 SMALL = dict(size=8, widths=(16, 16), blocks=1, embed=16)
+every_prediction = pytest.mark.parametrize("predict", ["eps", "x0", "v"])
+
+
+def truth(predict, x0, eps, a):
+    """What a network that knows the picture and the noise says."""
+    return {"eps": eps, "x0": x0, "v": v_from(x0, eps, a)}[predict]
 
 
 def pictures(n, seed=0):
@@ -63,9 +78,9 @@ def test_the_schedule_is_a_buffer_with_the_papers_values(schedule, betas):
 # ---- the loss
 
 
-@pytest.mark.parametrize("predict", ["eps", "v"])
-def test_loss_is_the_mean_squared_distance_from_the_noise_or_from_v(predict):
-    """Eq. 14: a network that says 0 has the loss mean eps^2, or mean v^2, one that knows the answer has 0."""
+@every_prediction
+def test_loss_is_the_mean_squared_distance_from_what_is_to_be_said(predict):
+    """Eq. 14: a network that says 0 has the loss mean eps^2, x_0^2 or v^2, one that knows has 0."""
     x0 = pictures(64)
     blind = model(zero, predict=predict)
     loss = only(blind.losses(x0, 0))
@@ -75,14 +90,13 @@ def test_loss_is_the_mean_squared_distance_from_the_noise_or_from_v(predict):
     assert torch.allclose(x, add_noise(x0, eps, a), atol=1e-5)
     assert eps.mean().abs() < 0.1
     assert eps.std() == pytest.approx(1, abs=0.1)
-    target = eps if predict == "eps" else v_from(x0, eps, a)
+    target = truth(predict, x0, eps, a)
     assert loss.item() == pytest.approx(target.square().mean().item(), rel=1e-3)
     assert y is None
 
     def knows(x, t, y):
         a = seeing.alpha_bar[t]
-        eps = eps_from_x0(x, x0, a)
-        return eps if predict == "eps" else v_from(x0, eps, a)
+        return truth(predict, x0, eps_from_x0(x, x0, a), a)
 
     seeing = model(knows, predict=predict)
     assert only(seeing.losses(x0, 0)).item() < 1e-6
@@ -97,6 +111,19 @@ def test_every_time_is_as_likely_as_any_other():
     assert counts[0] == 0  # there is no noise to be found in the clean picture
     assert counts[1:].min() > 850  # of 1000; 4.9 standard deviations
     assert counts[1:].max() < 1150
+
+
+def test_with_a_spread_middling_times_are_drawn_more_often():
+    """t / T is the sigmoid of N(0, spread^2): shares of 20,000 draws within five standard errors."""
+    made = model(zero, T=1000, spread=1.2)
+    for _ in range(20):
+        list(made.losses(pictures(1000), 0))
+    t = torch.cat([t for _, t, _ in made.net.asked])
+    assert 1 <= t.min() < t.max() <= 1000
+    for q in (0.1, 0.25, 0.5, 0.8, 0.95):
+        share = torch.special.ndtr(torch.logit(torch.tensor(q)) / 1.2).item()
+        found = (t <= 1000 * q).double().mean().item()
+        assert abs(found - share) < 5 * (share * (1 - share) / 20_000) ** 0.5, q
 
 
 def test_each_picture_has_a_time_and_noise_of_its_own():
@@ -125,14 +152,37 @@ def test_a_share_of_the_labels_is_left_out(drop, low, high):
 # ---- what the network's answer means
 
 
-@pytest.mark.parametrize("predict", ["eps", "v"])
+@every_prediction
 def test_eps_is_the_noise_whatever_the_network_says(predict):
     x0, eps = pictures(5), torch.randn(5, 1, 8, 8)
     t = torch.tensor([1, 200, 500, 800, 999])
     made = model(zero, predict=predict)
     a = made.alpha_bar[t]
-    made.net.answer = lambda x, t, y: eps if predict == "eps" else v_from(x0, eps, a)
-    assert torch.allclose(made.eps(add_noise(x0, eps, a), t), eps, atol=1e-5)
+    made.net.answer = lambda x, t, y: truth(predict, x0, eps, a)
+    # in x_1 there is little noise: x_0 in float32, off by 1e-7 or so, tells it to 5 digits
+    assert torch.allclose(made.eps(add_noise(x0, eps, a), t), eps, atol=1e-4 if predict == "x0" else 1e-5)
+
+
+def test_a_mistake_of_one_prediction_is_a_mistake_of_all():
+    """|eps error|^2 = snr |x_0 error|^2 and |v error|^2 = (snr + 1) |x_0 error|^2, as the module says."""
+    t = torch.tensor([100, 300, 500, 700, 900])
+    x0, eps, said = pictures(5).double(), torch.randn(5, 1, 8, 8).double(), torch.randn(5, 1, 8, 8).double()
+    wrong = model(lambda x, t, y: said, predict="v").double()
+    a = wrong.alpha_bar[t]
+    x = add_noise(x0, eps, a)
+    errors = [
+        (found - true).square().sum((1, 2, 3))
+        for found, true in (
+            (x0_from_v(x, said, a), x0), (wrong.eps(x, t), eps), (said, v_from(x0, eps, a)),
+        )
+    ]  # fmt: skip
+    assert torch.allclose(errors[1], snr(a) * errors[0], rtol=1e-9)
+    assert torch.allclose(errors[2], (snr(a) + 1) * errors[0], rtol=1e-9)
+
+
+def test_an_unknown_prediction_is_refused():
+    with pytest.raises(CourseError, match='predict must be "eps", "x0" or "v", got "score"'):
+        DDPM(**SMALL, predict="score")
 
 
 def test_guidance_goes_on_from_no_class_through_the_class():
@@ -179,7 +229,7 @@ def test_labels_are_those_asked_for():
         (dict(label=4), r"label must be from 0 to 3 \(which is no class\), got 4"),
         (dict(label=-1), "label must be from 0 to 3"),
         (dict(label=torch.tensor([0, 1])), "label must be one number or 5, one for each picture, got 2"),
-        (dict(sampler="euler"), 'sampler must be "ddim" or "ddpm", got "euler"'),
+        (dict(sampler="rk4"), 'sampler must be "ddim", "ddpm", "euler" or "heun", got "rk4"'),
         (dict(steps=0), "steps must be from 1 to 1000"),
         (dict(eta=2.0), "eta must be from 0"),
     ],
@@ -208,6 +258,18 @@ def test_sampler_steps_and_guidance_are_passed_on():
         assert not torch.allclose(run(**({"label": 1} | other)), base, atol=1e-3), other
     assert torch.allclose(run(label=1, eta=1.0), run(label=1, sampler="ddpm"), atol=1e-5)
     assert torch.allclose(run(label=1, guidance=0.0), run(label=3), atol=1e-5)
+    assert torch.allclose(run(label=1, sampler="euler"), base, atol=1e-5)  # the same path as ddim
+    assert not torch.allclose(run(label=1, sampler="heun"), base, atol=1e-3)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "euler", "heun"])
+def test_times_of_your_own_are_the_ones_that_are_visited(sampler):
+    """Heun asks at both ends of a step, but not where nothing of the picture is left, nor at t = 0."""
+    made = model(zero, T=1000)
+    steps = list(made.sample(2, sampler=sampler, times=[1000, 500, 100, 0]))
+    assert [step.note for step in steps] == ["t = 1000", "t = 500", "t = 100", "t = 0"]
+    asked = [int(t[0]) for _, t, _ in made.net.asked]
+    assert asked == ([1000, 500, 100, 100] if sampler == "heun" else [1000, 500, 100])
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +310,48 @@ def test_pictures_without_labels_are_learnt_too():
     made = fit(made, x.repeat(32, 1, 1, 1), steps=150, batch=16, device="cpu", progress=False).model
     found = last(made.sample(4, generator=torch.Generator().manual_seed(0), sampler="ddpm", steps=None))
     assert (found - x).square().mean() < 0.1
+
+
+# ---- the bound
+
+
+def on_levels(x):
+    return (x * 127.5 + 127.5).round() / 127.5 - 1
+
+
+def test_the_bound_is_that_of_the_model_and_the_class_it_is_told():
+    """By a network that says eps = 0 of class 1 and the truth of class 0: v and x_0 prediction alike."""
+    x0 = on_levels(pictures(6))
+    for predict in ("eps", "x0", "v"):
+        made = model(zero, classes=2, predict=predict, T=50)
+
+        def answer(x, t, y, made=made, predict=predict):
+            a = made.alpha_bar[t]
+            eps = eps_from_x0(x, x0, a) * (y == 0).view(-1, 1, 1, 1)
+            clean = (x - (1 - a).sqrt().view(-1, 1, 1, 1) * eps) / a.sqrt().view(-1, 1, 1, 1)
+            return truth(predict, clean, eps, a)
+
+        made.net.answer = answer
+        told = torch.tensor([0, 1, 2, 0, 1, 2])
+        bound = made.bound(x0, told, generator=torch.Generator().manual_seed(0))
+        assert bound.terms[told == 0, 1:].abs().max() < 1e-3
+        assert bound.terms[told > 0, 1:].min() > 1e-3
+        assert len(made.net.asked) == 50
+    seen = model(zero, T=50)
+    bound = seen.bound(x0, terms=7)
+    assert bound.terms.shape == (6, 7)
+    assert all(y is None for _, _, y in seen.net.asked)
+
+
+def test_what_was_learnt_costs_less_than_anything_else(two_pictures):
+    """The two pictures told by their class, by the other one, and by a network that has learnt nothing."""
+    made, truth = two_pictures
+    x0, own = on_levels(truth), torch.arange(2)
+    torch.manual_seed(0)
+    blank = DDPM(**SMALL, classes=2, T=200)
+    for variance in ("posterior", "beta"):
+        cost = []
+        for m, y in ((made, own), (made, 1 - own), (blank, own)):
+            seeded = torch.Generator().manual_seed(0)
+            cost.append(-m.bound(x0, y, terms=25, variance=variance, generator=seeded).value.mean())
+        assert cost[0] < 0.75 * min(cost[1:]), variance

@@ -12,7 +12,7 @@ from helpers import library_methods
 from sklearn.decomposition import PCA
 from torch import nn
 
-from course_lib import data, evaluate, recipes, zoo
+from course_lib import data, evaluate, evaluate_diffusion, evaluate_restoration, recipes, zoo
 from course_lib.errors import CourseError
 from course_lib.fit import fit
 from course_lib.method import Step
@@ -39,6 +39,11 @@ def small(monkeypatch):
     for name in original:
         monkeypatch.setattr(data, name, lambda split="train", name=name, **options: first(name, split))
     monkeypatch.setattr(evaluate, "SAMPLES", 4)
+    sizes = dict(SAMPLES=8, FEWER=4, PRICED=4, TERMS=3, STORED=4, PRICES=(("ddim", 2, 2),))
+    for name, size in sizes.items():
+        monkeypatch.setattr(evaluate_diffusion, name, size)
+    monkeypatch.setattr(evaluate_restoration, "PICTURES", 8)
+    monkeypatch.setattr(evaluate_restoration, "ANSWERS", 2)
 
 
 # ---- recipes
@@ -46,7 +51,7 @@ def small(monkeypatch):
 
 def test_there_are_the_recipes_that_the_course_names():
     promised = {"ae32_fashion", "ae2_fashion", "denoiser_fashion", "colorizer_openmoji"}
-    promised |= {"ddpm_fashion_class", "fashion_features", "people_features"}
+    promised |= {"ddpm_fashion", "ddpm_fashion_class", "sr_fashion", "fashion_features", "people_features"}
     promised |= {"pix2pix_openmoji", "pix2pix_earth", "cyclegan_earth", "cyclegan_emoji", "cyclegan_folders"}
     promised |= {"vae2_fashion", "vae16_fashion", "cvae_fashion", "bvae_people"}
     assert promised <= set(recipes.names())
@@ -218,59 +223,6 @@ def test_outlier_auc_of_perfect_wrong_and_blind_scores(monkeypatch):
     x[y == 3] = 255  # the held-out class is the only one copied well
     monkeypatch.setattr(data, "fashion", lambda split: data.Images(x, y))
     assert evaluate.outlier_auc(Careful(), 3) == 0.0
-
-
-class Remembers(nn.Module):
-    """ "Draws" pictures of the class asked for: those of a split, or of the next class with more guidance."""
-
-    def sample(self, n, *, generator, label, guidance, steps):
-        held = data.fashion("validation")
-        wanted = (label + (guidance > 1)) % 10
-        rows = torch.stack([(held.y == k).nonzero()[0, 0] for k in wanted.tolist()])
-        yield Step(0, 1, torch.randn(n, 1, 28, 28, generator=generator))
-        yield Step(1, 1, held.floats[rows])
-
-
-def test_samples_of_a_model_that_remembers_are_told_from_those_of_the_wrong_class(small, monkeypatch):
-    monkeypatch.setattr(evaluate, "SAMPLES", 120)
-    scores = evaluate.class_samples(Remembers(), "validation")
-    assert set(scores) == {
-        "Fréchet distance, guidance 1", "class accuracy, guidance 1",
-        "Fréchet distance, guidance 2", "class accuracy, guidance 2",
-        "Fréchet distance, training pictures", "class accuracy, real pictures",
-    }  # fmt: skip
-    features = zoo.load("fashion_features")
-    held = data.fashion("validation")
-    found = [int((held.y == k).nonzero()[0, 0]) for k in range(10)]
-    guess = features.logits(held.floats[found])[0].argmax(1)
-    assert scores["class accuracy, guidance 1"] == pytest.approx(
-        (guess == torch.arange(10)).float().mean().item()
-    )
-    assert scores["class accuracy, guidance 2"] == pytest.approx(
-        (guess.roll(-1) == torch.arange(10)).float().mean().item()
-    )
-    assert scores["class accuracy, real pictures"] > 0.85
-    # ten pictures again and again are further away than 120 different ones from other people's wardrobes
-    assert scores["Fréchet distance, guidance 1"] > 2 * scores["Fréchet distance, training pictures"] > 1
-    again = data.fashion("validation").floats
-    monkeypatch.setattr(evaluate, "_samples", lambda *_: again)
-    assert evaluate.class_samples(Remembers(), "validation")["Fréchet distance, guidance 1"] < 0.01
-
-
-def test_samples_are_drawn_in_batches_each_with_noise_of_its_own():
-    seen = []
-
-    class Counts(nn.Module):
-        def sample(self, n, *, generator, label, guidance, steps):
-            seen.append((n, label.tolist(), guidance, steps, torch.randn(2, generator=generator).tolist()))
-            yield Step(0, 1, label.view(-1, 1, 1, 1).float())
-
-    y = torch.arange(600) % 10
-    x = evaluate._samples(Counts(), y, 2.0)
-    assert x.flatten().tolist() == y.tolist()
-    assert [s[0] for s in seen] == [250, 250, 100]
-    assert {s[2:4] for s in seen} == {(2.0, 50)}
-    assert seen[0][4] != seen[1][4]
 
 
 class DrawsWhatItSaw(nn.Module):

@@ -7,16 +7,37 @@ import pytest
 import torch
 
 from course_lib.errors import CourseError
-from course_lib.samplers import ddim, ddpm, timesteps
-from course_lib.schedules import add_noise, alpha_bars, cosine_betas, eps_from_v, linear_betas
+from course_lib.samplers import ddim, ddpm, encode, euler, heun, timesteps
+from course_lib.schedules import (
+    add_noise,
+    alpha_bars,
+    cosine_betas,
+    eps_from_v,
+    linear_betas,
+    x0_from_eps,
+)
 
 LINEAR = alpha_bars(linear_betas())
 COSINE = alpha_bars(cosine_betas())
+SAMPLERS = {"ddpm": ddpm, "ddim": ddim, "euler": euler, "heun": heun}
 both = pytest.mark.parametrize("sampler", [ddpm, ddim], ids=["ddpm", "ddim"])
+every = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+ode = pytest.mark.parametrize("sampler", [euler, heun], ids=["euler", "heun"])
+also_encode = pytest.mark.parametrize("sampler", [*SAMPLERS.values(), encode], ids=[*SAMPLERS, "encode"])
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def chance(sampler):
+    """A generator for those that draw random numbers."""
+    return dict(generator=seeded()) if sampler in (ddpm, ddim) else {}
+
+
+def calls_of(sampler, times):
+    """The times at which `eps` is asked."""
+    return [t for t in times[:-1] for _ in range(2 if sampler is heun and t < times[0] else 1)]
 
 
 def end(steps):
@@ -78,20 +99,196 @@ def of_gaussian_data(alpha_bar):
     return eps
 
 
-def test_ddim_is_eulers_method_for_the_probability_flow_ode():
-    """x_0 = M + (x_T / sqrt(a) - M) sqrt(V / (V + s^2)), s^2 = (1 - a) / a; half the step, half the error."""
-    T = 4096
-    table = alpha_bars(linear_betas(T, 1e-4 * 1000 / T, 0.02 * 1000 / T))
-    x = torch.linspace(-2, 2, 9, dtype=torch.float64).view(-1, 1, 1, 1)
-    a = table[T]
-    exact = M + (x / a.sqrt() - M) * (V / (V + (1 - a) / a)).sqrt()
-    errors = [
-        (end(ddim(of_gaussian_data(table), x, table, steps=n, clip=False)) - exact).abs().max().item()
-        for n in (256, 512, 1024)
-    ]
-    assert errors[-1] < 0.005
+def test_the_best_guess_is_a_step_along_the_score():
+    """Tweedie: D(z) = z + sigma^2 grad log p(z). Data: two Gaussians; D by Bayes, the score by autograd."""
+    z, std = torch.linspace(-2, 2, 21, dtype=torch.float64), 0.2
+    means = torch.tensor([-0.5, 0.7], dtype=torch.float64)
+    for t in (10, 300, 700):
+        a = COSINE[t]
+        sigma2 = (1 - a) / a
+        z = z.detach().requires_grad_()
+        joint = -(z[:, None] - means).square() / (2 * (std**2 + sigma2))  # of z and of each half, log
+        share = joint.softmax(1)
+        (score,) = torch.autograd.grad(joint.logsumexp(1).sum(), z)
+        best = (share * (std**2 * z[:, None] + sigma2 * means) / (std**2 + sigma2)).sum(1)
+        eps = -sigma2.sqrt() * score
+        x = z * a.sqrt()
+        assert torch.allclose(z + sigma2 * score, best, rtol=1e-9)
+        assert torch.allclose(x0_from_eps(x, eps, a), best, rtol=1e-9)
+
+
+LONG = alpha_bars(linear_betas(4096, 1e-4 * 1000 / 4096, 0.02 * 1000 / 4096))  # room for many steps
+PLACES = torch.linspace(-2, 2, 9, dtype=torch.float64).view(-1, 1, 1, 1)
+
+
+def exact_path(x, a, a_s):
+    """Where the ODE leads from x at alpha_bar a: z_s = M + (z - M) sqrt((V + sigma_s^2) / (V + sigma^2))."""
+    sigma2, sigma2_s = (1 - a) / a, (1 - a_s) / a_s
+    return a_s.sqrt() * (M + (x / a.sqrt() - M) * ((V + sigma2_s) / (V + sigma2)).sqrt())
+
+
+def squares(steps):
+    """Times in `LONG`, fine where the path bends most."""
+    return timesteps(4096, steps, spacing="quadratic")
+
+
+def errors_of(sampler, all_steps):
+    """Furthest end from the exact path's end, for each number of steps."""
+    eps, exact = of_gaussian_data(LONG), exact_path(PLACES, LONG[-1], LONG[0])
+    ends = [end(sampler(eps, PLACES, LONG, times=squares(n), clip=False)) for n in all_steps]
+    return [(found - exact).abs().max().item() for found in ends]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "ratio", "most"),
+    [(ddim, 2, 0.02), (euler, 2, 0.02), (heun, 4, 0.001)],
+    ids=["ddim", "euler", "heun"],
+)
+def test_half_the_step_half_the_error_and_a_quarter_with_heun(sampler, ratio, most):
+    """Order of convergence 1 and 2 to the probability-flow ODE's exact end."""
+    errors = errors_of(sampler, (16, 32, 64))
+    assert errors[-1] < most
+    for coarse, fine in pairwise(errors):
+        assert coarse / fine == pytest.approx(ratio, rel=0.1)
+
+
+def test_heun_is_nearer_than_euler_for_the_same_number_of_calls():
+    (heuns,), (eulers,) = errors_of(heun, [32]), errors_of(euler, [63])
+    assert heuns < eulers / 5
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("options", [dict(steps=9), dict(times=[1000, 990, 400, 399, 1, 0])], ids=str)
+@pytest.mark.parametrize("table", [LINEAR, COSINE], ids=["linear", "cosine"])
+def test_euler_is_ddim_without_fresh_noise(table, options, clip):
+    """DDIM section 4.3."""
+    x = noise(2, 1, 4, 4, dtype=torch.float64)
+    one = euler(published_model, x, table, clip=clip, **options)
+    for p, q in zip(one, ddim(published_model, x, table, clip=clip, **options), strict=True):
+        assert torch.allclose(p.x, q.x, rtol=1e-12, atol=1e-12)
+        assert torch.equal(p.x0, q.x0)
+        assert (p.i, p.n, p.note) == (q.i, q.n, q.note)
+
+
+def test_a_step_of_heun_is_the_papers():
+    """2206.00364 algorithm 1, with z = x / sqrt(a) in place of its x."""
+    x = noise(2, 1, 3, 3, dtype=torch.float64)
+    _, second, last = heun(published_model, x, LINEAR, times=[1000, 400, 0], clip=False)
+    sigma, sigma_s = (((1 - LINEAR[t]) / LINEAR[t]).sqrt() for t in (1000, 400))
+    z = x / LINEAR[1000].sqrt()
+    d = published_model(x, torch.tensor([1000] * 2))
+    there = (z + (sigma_s - sigma) * d) * LINEAR[400].sqrt()
+    z = z + (sigma_s - sigma) * (d + published_model(there, torch.tensor([400] * 2))) / 2
+    assert torch.allclose(second.x, z * LINEAR[400].sqrt(), rtol=1e-9)
+    assert torch.allclose(last.x, z - sigma_s * published_model(second.x, torch.tensor([400] * 2)), rtol=1e-9)
+
+
+def test_heun_clips_both_guesses():
+    """Both slopes lead to clipped guesses: with eps = 0 and x = 9 they are 1, at either end of the step."""
+    x = torch.full((1, 1, 1, 1), 9.0, dtype=torch.float64)
+    _, second, _ = heun(zero, x, LINEAR, times=[600, 300, 0], clip=True)
+    (sigma, z), sigma_s = (
+        (((1 - LINEAR[600]) / LINEAR[600]).sqrt(), 9 / LINEAR[600].sqrt()),
+        ((1 - LINEAR[300]) / LINEAR[300]).sqrt(),
+    )
+    d = (z - 1) / sigma
+    ahead = z + (sigma_s - sigma) * d
+    z = z + (sigma_s - sigma) * (d + (ahead - 1) / sigma_s) / 2
+    assert second.x.item() == pytest.approx((z * LINEAR[300].sqrt()).item(), rel=1e-9)
+
+
+@ode
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("steps", [1, 2, 10, 40])
+def test_a_schedule_that_ends_in_pure_noise_harms_no_path(sampler, steps, clip):
+    """Cosine: sigma_T is 20,000, and a network that errs by a hundredth must not be blown up by it."""
+    assert COSINE[1000] < 3e-9
+    right, wave = of_gaussian_data(COSINE), noise(64, 1, 1, 1, seed=8).sign()
+
+    def eps(x, t):
+        signal = COSINE.to(x)[t].sqrt().view(-1, 1, 1, 1)
+        return right(x, t) + 0.01 * signal * wave  # as v-prediction errs; other signs would do the same
+
+    x = noise(64, 1, 1, 1)
+    exact = exact_path(x.double(), COSINE[1000], COSINE[0]).float()
+    last = end(sampler(eps, x, COSINE, steps=steps, clip=clip))
+    assert last.isfinite().all()
+    assert (last - exact).abs().max() < {1: 0.7, 2: 0.7, 10: 0.2, 40: 0.1}[steps]
+
+
+def test_heun_does_not_multiply_small_differences_by_huge_sigmas():
+    """A network whose answer wavers by 1% between T and the next time; unguarded the end would be at 100."""
+
+    def eps(x, t):
+        return of_gaussian_data(COSINE)(x, t) + 0.01 * (t < 1000).view(-1, 1, 1, 1)
+
+    x = noise(64, 1, 1, 1, dtype=torch.float64)
+    exact = exact_path(x, COSINE[1000], COSINE[0])
+    assert (end(heun(eps, x, COSINE, steps=20, clip=False)) - exact).abs().max() < 0.5
+
+
+# ---- there and back
+
+
+PICTURES = M + 0.3 * PLACES
+
+
+def test_encoding_is_the_exact_path_backwards():
+    """First order too; that the first slope is asked about a time above 0 does not spoil it."""
+    exact = exact_path(PICTURES, LONG[0], LONG[-1])
+    ends = [end(encode(of_gaussian_data(LONG), PICTURES, LONG, times=squares(n))) for n in (16, 32, 64)]
+    errors = [(found - exact).abs().max().item() for found in ends]
+    assert errors[-1] < 0.15
     for coarse, fine in pairwise(errors):
         assert coarse / fine == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize("sampler", [ddim, euler], ids=["ddim", "euler"])
+def test_decoding_gives_the_pictures_back_the_better_the_more_steps(sampler):
+    eps, errors = of_gaussian_data(LONG), []
+    for times in map(squares, (16, 32, 64)):
+        code = end(encode(eps, PICTURES, LONG, times=times))
+        found = end(sampler(eps, code, LONG, times=times, clip=False))
+        errors.append((found - PICTURES).abs().max().item())
+    assert errors[-1] < 0.05
+    for coarse, fine in pairwise(errors):
+        assert coarse / fine == pytest.approx(2, rel=0.1)
+
+
+def test_a_step_of_encoding_is_ddims_towards_more_noise():
+    pictures = noise(2, 1, 3, 3, dtype=torch.float64)
+    asked = []
+
+    def eps(x, t):
+        asked.append((x, t.tolist()))
+        return published_model(x, t)
+
+    first, second, last = encode(eps, pictures, LINEAR, times=[800, 300, 0])
+    assert [t for _, t in asked] == [[300, 300], [300, 300]]  # no network is trained at t = 0
+    a, a_s = LINEAR[300], LINEAR[800]
+    found = published_model(pictures, torch.tensor([300, 300]))
+    x = a.sqrt() * pictures + (1 - a).sqrt() * found
+    assert torch.equal(first.x, pictures)
+    assert torch.equal(first.x0, pictures)
+    assert torch.allclose(second.x, x)
+    found = published_model(x, torch.tensor([300, 300]))
+    guess = (x - (1 - a).sqrt() * found) / a.sqrt()
+    assert torch.allclose(second.x0, guess)
+    assert torch.allclose(last.x, a_s.sqrt() * guess + (1 - a_s).sqrt() * found)
+    assert torch.allclose(last.x0, guess)
+    assert [(step.i, step.n, step.note) for step in (first, second, last)] == [
+        (0, 2, "t = 0"),
+        (1, 2, "t = 300"),
+        (2, 2, "t = 800"),
+    ]
+
+
+def test_encoding_can_stop_on_the_way_and_clips_nothing():
+    pictures = 3 * noise(2, 1, 3, 3)
+    *_, last = steps = list(encode(zero, pictures, LINEAR, steps=5, start=400))
+    assert last.note == "t = 400"
+    assert torch.allclose(last.x, LINEAR[400].sqrt().float() * pictures, rtol=1e-5)
+    assert all(torch.allclose(step.x0, pictures, rtol=1e-5) for step in steps)
 
 
 def chain(steps, eta):
@@ -192,7 +389,61 @@ def test_times_are_spread_evenly_from_start_to_zero():
         assert max(gaps) - min(gaps) <= 1
 
 
-@both
+def test_quadratic_times_are_squares_and_no_time_comes_twice():
+    assert timesteps(1000, 4, spacing="quadratic") == [1000, 562, 250, 62, 0]
+    assert timesteps(1000, 2, 100, spacing="quadratic") == [100, 25, 0]
+    assert timesteps(10, 5, spacing="quadratic") == [10, 6, 3, 2, 0 + 1, 0]
+    assert timesteps(7, spacing="quadratic") == [7, 6, 5, 4, 3, 2, 1, 0]
+    for steps in (1, 7, 20, 333, 999, 1000):
+        times = timesteps(1000, steps, spacing="quadratic")
+        assert (times[0], times[-1], len(times)) == (1000, 0, steps + 1)
+        assert all(t > s for t, s in pairwise(times))
+    assert sum(t < 500 for t in timesteps(1000, 20, spacing="quadratic")) == 15  # of 21
+
+
+def test_a_spacing_that_there_is_not_is_refused():
+    with pytest.raises(CourseError, match='spacing must be "even" or "quadratic", got "cubic"'):
+        timesteps(1000, 5, spacing="cubic")
+
+
+@every
+def test_times_of_your_own_are_visited(sampler):
+    asked = []
+
+    def eps(x, t):
+        asked.append(t[0].item())
+        return 0.1 * x
+
+    own = [900, 500, 499, 3, 0]
+    steps = list(sampler(eps, noise(2, 1, 2, 2), LINEAR, times=own, **chance(sampler)))
+    assert [step.note for step in steps] == [f"t = {t}" for t in own]
+    assert asked == ([900, 500, 500, 499, 499, 3, 3] if sampler is heun else own[:-1])
+
+
+@every
+def test_even_times_are_what_steps_and_start_stand_for(sampler):
+    x = noise(2, 1, 3, 3)
+    one, other = (
+        end(sampler(published_model, x, COSINE, **options, **chance(sampler)))
+        for options in (dict(steps=6, start=500), dict(times=timesteps(1000, 6, 500)))
+    )
+    assert torch.equal(one, other)
+
+
+@also_encode
+@pytest.mark.parametrize(
+    "times",
+    [[], [0], [500, 10], [1001, 0], [500, 500, 0], [3, 5, 0], [500, 1.5, 0], [9, 0, -1]],
+    ids=str,
+)
+def test_times_that_cannot_work_are_refused(sampler, times):
+    words = "times must be whole numbers that fall from at most 1000 to 0, got "
+    with pytest.raises(CourseError, match=words) as caught:
+        next(sampler(zero, noise(1, 1, 2, 2), LINEAR, times=times))
+    assert str(caught.value).endswith(f"{times}.")
+
+
+@also_encode
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -215,7 +466,7 @@ def test_eta_outside_its_range_is_refused(eta):
         next(ddim(zero, noise(1, 1, 2, 2), LINEAR, eta=eta))
 
 
-@both
+@also_encode
 def test_an_answer_of_another_shape_is_refused(sampler):
     """It would be broadcast without a word."""
     with pytest.raises(CourseError, match=r"shape of x, \(4, 1, 2, 2\), but it gave \(1, 1, 2, 2\)"):
@@ -225,7 +476,7 @@ def test_an_answer_of_another_shape_is_refused(sampler):
 # ---- what is yielded
 
 
-@both
+@every
 def test_steps_are_numbered_and_say_the_time(sampler):
     asked = []
 
@@ -235,11 +486,11 @@ def test_steps_are_numbered_and_say_the_time(sampler):
 
     x = noise(3, 1, 2, 2)
     kept = x.clone()
-    steps = list(sampler(eps, x, LINEAR, steps=4, generator=seeded()))
+    steps = list(sampler(eps, x, LINEAR, steps=4, **chance(sampler)))
     assert [step.i for step in steps] == [0, 1, 2, 3, 4]
     assert {step.n for step in steps} == {4}
     assert [step.note for step in steps] == ["t = 1000", "t = 750", "t = 500", "t = 250", "t = 0"]
-    assert [t.tolist() for t in asked] == [[t] * 3 for t in (1000, 750, 500, 250)]
+    assert [t.tolist() for t in asked] == [[t] * 3 for t in calls_of(sampler, (1000, 750, 500, 250, 0))]
     assert {t.dtype for t in asked} == {torch.int64}
     assert torch.equal(steps[0].x, kept)
     assert torch.equal(x, kept)
@@ -251,36 +502,40 @@ def test_steps_are_numbered_and_say_the_time(sampler):
     assert torch.equal(steps[-1].x, steps[-1].x0)
 
 
-@both
-def test_the_last_step_goes_to_the_guess_and_adds_nothing(sampler):
-    for options in (dict(steps=1), dict(steps=6)):
-        *_, before, last = sampler(published_model, noise(2, 1, 3, 3), LINEAR, generator=seeded(), **options)
+@every
+def test_the_last_step_goes_to_the_guess(sampler):
+    for steps in (1, 6):
+        *_, before, last = sampler(published_model, noise(2, 1, 3, 3), LINEAR, steps=steps, **chance(sampler))
         assert torch.allclose(last.x, before.x0, atol=1e-6)
+
+
+@both
+def test_the_last_step_adds_no_noise(sampler):
     one, other = (end(sampler(zero, RAMP, LINEAR, steps=1, start=1, generator=seeded(k))) for k in (1, 2))
     assert torch.equal(one, other)
 
 
-@both
+@every
 def test_guesses_are_clipped_only_if_wanted(sampler):
     x = 3 * noise(2, 1, 4, 4)
-    clipped = list(sampler(zero, x, LINEAR, steps=5, generator=seeded()))
-    free = list(sampler(zero, x, LINEAR, steps=5, generator=seeded(), clip=False))
+    clipped = list(sampler(zero, x, LINEAR, steps=5, **chance(sampler)))
+    free = list(sampler(zero, x, LINEAR, steps=5, clip=False, **chance(sampler)))
     assert max(step.x0.abs().max() for step in clipped) == 1
     assert clipped[-1].x.abs().max() <= 1
     assert all(step.x0.abs().max() > 1 for step in free)
 
 
-@both
+@also_encode
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_type_of_x_is_kept(sampler, dtype):
-    for step in sampler(zero, noise(1, 1, 2, 2, dtype=dtype), LINEAR, steps=3, generator=seeded()):
+    for step in sampler(zero, noise(1, 1, 2, 2, dtype=dtype), LINEAR, steps=3, **chance(sampler)):
         assert step.x.dtype == step.x0.dtype == dtype
 
 
 # ---- manners
 
 
-@both
+@also_encode
 def test_work_is_done_when_asked_for_and_not_before(sampler):
     calls = []
 
@@ -288,18 +543,19 @@ def test_work_is_done_when_asked_for_and_not_before(sampler):
         calls.append(int(t[0]))
         return torch.zeros_like(x)
 
-    run = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=10, generator=seeded())
+    run = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=10, **chance(sampler))
     assert calls == []
     for k in range(1, 4):
         next(run)
-        assert len(calls) == k
+        assert len(calls) == (2 * k - 1 if sampler is heun else k)
     run.close()
-    assert len(calls) == 3
-    assert len(list(sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=10, generator=seeded()))) == 11
-    assert len(calls) == 13  # never at t = 0
+    calls.clear()
+    assert len(list(sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=10, **chance(sampler)))) == 11
+    assert len(calls) == (19 if sampler is heun else 10)
+    assert min(calls) > 0  # a network is never asked about t = 0
 
 
-@both
+@also_encode
 def test_grad_mode_is_off_inside_and_untouched_outside(sampler):
     weight = torch.ones((), requires_grad=True)
     seen = []
@@ -308,13 +564,13 @@ def test_grad_mode_is_off_inside_and_untouched_outside(sampler):
         seen.append(torch.is_grad_enabled())
         return weight * x
 
-    run = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=3, generator=seeded())
+    run = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=3, **chance(sampler))
     for step in run:
         assert torch.is_grad_enabled()
         assert not step.x.requires_grad
         assert not step.x0.requires_grad
-    assert seen == [False] * 3
-    early = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=3, generator=seeded())
+    assert seen == [False] * (5 if sampler is heun else 3)
+    early = sampler(eps, noise(1, 1, 2, 2), LINEAR, steps=3, **chance(sampler))
     next(early)
     early.close()
     assert torch.is_grad_enabled()
@@ -338,7 +594,8 @@ def test_random_numbers_come_from_the_generator_and_only_where_they_are_needed()
     before = torch.get_rng_state()
     list(ddpm(zero, x, LINEAR, steps=5, generator=seeded()))
     list(ddim(zero, x, LINEAR, steps=5, eta=0.5, generator=seeded()))
-    list(ddim(zero, x, LINEAR, steps=5))  # nothing to draw
+    for fixed in (ddim, euler, heun, encode):  # nothing to draw
+        list(fixed(zero, x, LINEAR, steps=5))
     assert torch.equal(torch.get_rng_state(), before)
     used = seeded(3)
     list(ddpm(zero, x, LINEAR, steps=5, generator=used))

@@ -1,8 +1,9 @@
-"""The network of the diffusion notebooks: a small U-Net that knows the time, and perhaps a class.
+"""The network of the diffusion notebooks: a small U-Net that knows the time, and perhaps a class or words.
 
 O. Ronneberger et al., arXiv 1505.04597 (the shape); J. Ho et al., arXiv 2006.11239, appendix B (time,
-attention); P. Dhariwal, A. Nichol, arXiv 2105.05233, section 3 (time and class as scale and shift). Made for
-CPUs and browsers: it works on 2x2 patches, so that the convolutions run on a quarter of the positions.
+attention); P. Dhariwal, A. Nichol, arXiv 2105.05233, section 3 (time and class as scale and shift);
+R. Rombach et al., arXiv 2112.10752, section 3.3 (words by cross-attention). Made for CPUs and browsers: it
+works on 2x2 patches, so that the convolutions run on a quarter of the positions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.nn.embeddings import sinusoidal
+from course_lib.nn.text import CrossAttention
 
 
 class UNet(nn.Module):
@@ -25,6 +27,8 @@ class UNet(nn.Module):
         classes: int = 0,  # number of classes; label `classes` then means "no class"
         embed: int = 128,  # width of the embedding of time and class
         attention: bool = True,  # between the positions of the smallest size
+        extra: int = 0,  # channels of a second picture, of the same size, that it may look at
+        text: int = 0,  # width of the vectors of words, 0 for none
     ) -> None:
         super().__init__()
         _check_widths(widths)
@@ -34,7 +38,7 @@ class UNet(nn.Module):
         self.label = nn.Embedding(classes + 1, embed) if classes else None
 
         self.fold = nn.PixelUnshuffle(2)
-        self.enter = nn.Conv2d(4 * channels, widths[0], 3, 1, 1)
+        self.enter = nn.Conv2d(4 * (channels + extra), widths[0], 3, 1, 1)
         steps = list(zip(widths, widths[1:], strict=False))  # (32, 64)
         self.down = nn.ModuleList(Blocks(w, w, blocks, embed) for w in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in steps)
@@ -49,35 +53,58 @@ class UNet(nn.Module):
             nn.GroupNorm(8, widths[0]), nn.SiLU(), zeros(nn.Conv2d(widths[0], 4 * channels, 3, 1, 1))
         )
         self.unfold = nn.PixelShuffle(2)
+        # words: all of them together beside the time, and one by one at every size but the largest
+        self.gist = (
+            nn.Sequential(nn.Linear(text, embed), nn.SiLU(), nn.Linear(embed, embed)) if text else None
+        )
+        self.read_low = CrossAttention(widths[-1], text) if text else Unread()
+        self.read = nn.ModuleList(
+            CrossAttention(widths[i], text) if text and i else Unread() for i in reversed(range(len(steps)))
+        )
 
-    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        """x (B, channels, H, W), t (B,) on a scale of 0 to 1000, y (B,) int64 in 0 .. classes -> like x.
-
-        y = classes, or None for all, means that the class is not told. H and W must be multiples of
-        2 ** len(widths); raises ValueError where they are not.
-        """
+    def forward(
+        self,
+        x: Tensor,  # (B, channels + extra, H, W), the extra channels last
+        t: Tensor,  # (B,) on a scale of 0 to 1000
+        y: Tensor | None = None,  # (B,) int64 in 0 .. classes; `classes`, or None for all: it is not told
+        words: Tensor | None = None,  # (B, L, text), needed where the network reads
+        mask: Tensor | None = None,  # (B, L) bool: which of them are words, at least one of each caption
+    ) -> Tensor:
+        """-> (B, channels, H, W). H and W must be multiples of 2 ** len(widths), or ValueError is raised."""
         if x.shape[2] % self.factor or x.shape[3] % self.factor:
             raise ValueError(
                 f"Height and width must be multiples of {self.factor}, got {x.shape[2]} x {x.shape[3]}: "
                 "resize or pad the pictures."
             )
-        e = self._condition(t.to(x.dtype), y)  # (B, embed)
+        if self.gist is not None and (words is None or mask is None):
+            raise ValueError("This network reads: give it words and their mask, even for an empty caption.")
+        e = self._condition(t.to(x.dtype), y, words, mask)  # (B, embed)
         h = self.enter(self.fold(x))  # (B, widths[0], H/2, W/2)
         skips = []
         for blocks, shrink in zip(self.down, self.shrink, strict=True):
             h = blocks(h, e)
             skips.append(h)
             h = shrink(h)
-        h = self.low2(self.attention(self.low1(h, e)), e)  # (B, widths[-1], H/factor, W/factor)
-        for grow, blocks in zip(self.grow, self.up, strict=True):
-            h = blocks(torch.cat([grow(h), skips.pop()], 1), e)
+        h = self.read_low(self.attention(self.low1(h, e)), words, mask)  # (B, widths[-1], H/factor, W/factor)
+        h = self.low2(h, e)
+        for grow, blocks, read in zip(self.grow, self.up, self.read, strict=True):
+            h = read(blocks(torch.cat([grow(h), skips.pop()], 1), e), words, mask)
         return self.unfold(self.leave(h))  # (B, channels, H, W)
 
-    def _condition(self, t: Tensor, y: Tensor | None) -> Tensor:
+    def _condition(self, t: Tensor, y: Tensor | None, words: Tensor | None, mask: Tensor | None) -> Tensor:
         e = self.time(sinusoidal(t, self.embed))
         if self.label is not None:
             e = e + self.label(torch.full((len(t),), self.classes, device=t.device) if y is None else y)
+        if self.gist is not None and words is not None and mask is not None:
+            e = e + self.gist((words * mask[:, :, None]).sum(1))
         return F.silu(e)
+
+
+class Unread(nn.Module):
+    """Where a network does not look at the words: the features as they are."""
+
+    def forward(self, x: Tensor, words: Tensor | None, mask: Tensor | None) -> Tensor:
+        return x
 
 
 class Blocks(nn.Module):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from course_lib.widgets.play_frames import field_points as field_points
     from course_lib.widgets.playground import Playground2D as Playground2D
     from course_lib.widgets.quiz import Quiz as Quiz
+    from course_lib.widgets.schedule_explorer import ScheduleExplorer as ScheduleExplorer
     from course_lib.widgets.training_film import TrainingFilm as TrainingFilm
     from course_lib.widgets.translate import Translate as Translate
 
@@ -39,6 +40,7 @@ __all__ = [
     "PlayFrame",
     "Playground2D",
     "Quiz",
+    "ScheduleExplorer",
     "TrainingFilm",
     "Translate",
     "field_points",
@@ -58,6 +60,7 @@ _HOME = {
     "PlayFrame": "play_frames",
     "Playground2D": "playground",
     "Quiz": "quiz",
+    "ScheduleExplorer": "schedule_explorer",
     "TrainingFilm": "training_film",
     "Translate": "translate",
     "field_points": "play_frames",

@@ -23,7 +23,7 @@ LEVELS = 63  # a field is stored as whole numbers 0..62: 31 is one half
 MOST_SAMPLES, MOST_ARROWS, MOST_FIELD = 400, 200, 64
 MOST_NUMBERS, _LONGEST = 6, 40  # figures of a frame, and letters of a name or a figure
 _FILM = 29_000  # bytes of a film, compressed: a saved notebook then holds less than 90 KB of it all
-_FILM_ARROWS = 40
+_FILM_ARROWS = 41  # every second one of a grid of 9 x 9
 
 Places = NDArray[np.uint16]
 

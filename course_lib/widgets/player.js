@@ -120,7 +120,7 @@ function playerClock(places, { play, speed, root }, tick, rest, now) {
   };
   const stepOn = () => {
     if (!root.isConnected) { halt(); return; }
-    tick(Math.min(now() + 1, last));
+    tick(Math.min(now() + Math.ceil(places.length / 64), last)); // a thousand places are not a thousand seconds
     if (now() >= last) stop();
     else timer = setTimeout(stepOn, 1000 / Number(speed.value));
   };
