@@ -1,4 +1,4 @@
-"""Stored samples: written and read without loss, and never those of other weights."""
+"""Stored samples: written and read in 64 levels, and never those of other weights."""
 
 import pytest
 import torch
@@ -22,10 +22,13 @@ def on_levels():
     return x.float() / 127.5 - 1
 
 
-def test_pictures_come_back_in_their_order_to_the_last_bit(place):
+def test_pictures_come_back_in_their_order_to_the_nearest_of_64_levels(place):
     x = on_levels()
     stored.keep(RUN, x)
-    assert torch.equal((stored.samples(RUN) + 1) * 127.5, ((x + 1) * 127.5))
+    again = stored.samples(RUN)
+    assert (again - x).abs().max() <= 1 / 63 + 1 / 255 + 1e-6  # half a level of 64, and of 256
+    assert len(again.unique()) == 64
+    assert torch.equal(again[x.abs() == 1], x[x.abs() == 1])  # black and white stay what they are
 
 
 def test_samples_of_other_weights_are_refused(place, monkeypatch):
