@@ -54,7 +54,7 @@ Denoiser(
 )
 
 # %% [markdown]
-# *A network that we trained beforehand, half an hour on one processor core. It is running here, now: these
+# *A network that we trained beforehand, 40 minutes on one processor core. It is running here, now: these
 # pictures did not exist before this cell.*
 #
 # Drag the handle, or use the arrow keys. Each picture stands there twice: what the sampler *holds*, and what
@@ -66,7 +66,7 @@ Denoiser(
 # 1. jump to any noise level in one go, and design a noise schedule (exercises 6.1 and 6.2),
 # 2. say which way back is exact, why nobody can take it, and how a mean squared error replaces it (exercises
 #    6.3 and 6.4),
-# 3. write the samplers DDPM and DDIM, and say what a step costs (exercises 6.5 and 6.6),
+# 3. write the samplers DDPM and DDIM, and find the bug in one (exercises 6.5, 6.6 and 6.9),
 # 4. turn a class up or down with classifier-free guidance (exercise 6.7),
 # 5. repair pictures with a network that was never trained to do so (exercise 6.8).
 #
@@ -802,7 +802,7 @@ Playground2D(
 # convolutions run over a quarter of the places. And $t$ is drawn more often from the middle of
 # $1 \dots T$, where there is something to learn (arXiv 2403.03206).
 #
-# **Train it yourself.** Less than a minute, and less than one look at each picture.
+# **Train it yourself.** About a minute, and one and a half looks at each picture.
 
 # %%
 torch.manual_seed(0)
@@ -859,7 +859,7 @@ print(", ".join(f"{NAMES[k]} {right[k]:.0%}" for k in range(10)))
 
 # %% [markdown]
 # The bundled network of the first picture is the same thing, with two blocks in place of one at each size
-# and half an hour of training in place of a minute. From here on we use that one, and will say so.
+# and 40 minutes of training in place of one. From here on we use that one, and will say so.
 
 # %% [markdown]
 # ### One step back
