@@ -141,9 +141,8 @@ def walk(points: Tensor, *, seed: int = 0, steps: int = 50, shown: int = 256) ->
     """The way from noise to samples with the exact denoiser of `points`, nothing learnt: a moment for each
     step of DDIM, with the score and the density of that step's noise level. Raises CourseError as `watch`."""
     _check(points)
-    alpha_bar = alpha_bars(
-        cosine_betas(s=0.0)
-    ).float()  # down to a noise of 0.0016, finer than the points lie
+    # s = 0: down to a noise of 0.0016, finer than the points lie
+    alpha_bar = alpha_bars(cosine_betas(s=0.0)).float()
     noise = torch.randn(shown, 2, generator=torch.Generator().manual_seed(seed))
 
     def eps(x: Tensor, t: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ from course_lib import samplers
 from course_lib.errors import CourseError
 from course_lib.latent import slerp
 from course_lib.method import Step
-from course_lib.samplers import Eps
-from course_lib.schedules import add_noise, posterior_mean, posterior_variance, x0_from_eps
+from course_lib.samplers import Eps, guess, noise_like, step_back
+from course_lib.schedules import add_noise
 
 
 class Degradation(NamedTuple):
@@ -113,15 +113,15 @@ def repaint(
     check_known(known, picture)
     table = alpha_bar.detach().cpu().double()
     moves = _moves(samplers.timesteps(len(table) - 1, steps), resample, jump)
-    x, i, n = _noise(picture, generator), 0, _calls(moves)
+    x, i, n = noise_like(picture, generator), 0, _calls(moves)
     for t, s in moves:
         if s > t:
             x = _noisier(x, table[t], table[s], generator)
             continue
-        x0 = torch.where(known, picture, _guess(eps, x, t, table[t], clip))
+        x0 = torch.where(known, picture, guess(eps, x, t, table[t], clip))
         yield Step(i, n, x, x0, f"t = {t}")
-        around = add_noise(picture, _noise(picture, generator), table[s])  # at s = 0 the picture itself
-        x = torch.where(known, around, _cleaner(x, x0, table[t], table[s], generator))
+        around = add_noise(picture, noise_like(picture, generator), table[s])  # at s = 0 the picture itself
+        x = torch.where(known, around, step_back(x, x0, table[t], table[s], generator))
         i += 1
     yield Step(n, n, x, x, "t = 0")
 
@@ -149,15 +149,15 @@ def zero_shot(
     _check_undo(measured, degradation.apply(fitting))
     table = alpha_bar.detach().cpu().double()
     moves = _moves(samplers.timesteps(len(table) - 1, steps), resample, jump)
-    x, i, n = _noise(fitting, generator), 0, _calls(moves)
+    x, i, n = noise_like(fitting, generator), 0, _calls(moves)
     for t, s in moves:
         if s > t:
             x = _noisier(x, table[t], table[s], generator)
             continue
-        x0 = _guess(eps, x, t, table[t], clip)
+        x0 = guess(eps, x, t, table[t], clip)
         x0 = x0 + fitting - degradation.undo(degradation.apply(x0))
         yield Step(i, n, x, x0, f"t = {t}")
-        x = _cleaner(x, x0, table[t], table[s], generator)
+        x = step_back(x, x0, table[t], table[s], generator)
         i += 1
     yield Step(n, n, x, x, "t = 0")
 
@@ -242,23 +242,6 @@ def _calls(moves: list[tuple[int, int]]) -> int:
     return sum(s < t for t, s in moves)
 
 
-def _guess(eps: Eps, x: Tensor, t: int, a: Tensor, clip: bool) -> Tensor:
-    """The x_0 that belongs to x_t and the noise that `eps` finds in it."""
-    x0 = x0_from_eps(x, eps(x, torch.full((len(x),), t, device=x.device)), a)
-    return x0.clamp(-1, 1) if clip else x0
-
-
-def _cleaner(x: Tensor, x0: Tensor, a: Tensor, a_s: Tensor, generator: torch.Generator | None) -> Tensor:
-    """A draw of q(x_s | x_t, x_0), s < t; for s = 0 it is x_0."""
-    mean = posterior_mean(x, x0, a, a_s)
-    deviation = posterior_variance(a, a_s).sqrt().item()
-    return mean + deviation * _noise(x, generator) if deviation > 0 else mean
-
-
 def _noisier(x: Tensor, a: Tensor, a_s: Tensor, generator: torch.Generator | None) -> Tensor:
     """A draw of q(x_s | x_t), s > t: x_t is to x_s what x_0 is to x_t. RePaint eq. 1, over several steps."""
-    return add_noise(x, _noise(x, generator), a_s / a)
-
-
-def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+    return add_noise(x, noise_like(x, generator), a_s / a)

@@ -63,11 +63,9 @@ def ddpm(
     times = _visits(table, steps, start, times)
     n = len(times) - 1
     for i, (t, s) in enumerate(pairwise(times)):
-        x0 = _guess(eps, x, t, table[t], clip)
+        x0 = guess(eps, x, t, table[t], clip)
         yield Step(i, n, x, x0, f"t = {t}")
-        x = posterior_mean(x, x0, table[t], table[s])
-        if s > 0:
-            x = x + posterior_variance(table[t], table[s]).sqrt().item() * _noise(x, generator)
+        x = step_back(x, x0, table[t], table[s], generator)
     yield Step(n, n, x, x, "t = 0")
 
 
@@ -95,13 +93,13 @@ def ddim(
     times = _visits(table, steps, start, times)
     n = len(times) - 1
     for i, (t, s) in enumerate(pairwise(times)):
-        x0 = _guess(eps, x, t, table[t], clip)
+        x0 = guess(eps, x, t, table[t], clip)
         yield Step(i, n, x, x0, f"t = {t}")
         sigma = eta * posterior_variance(table[t], table[s]).sqrt().item()
         kept = (1 - table[s] - sigma**2).clamp(min=0).sqrt().item()  # of the old noise
         x = table[s].sqrt().item() * x0 + kept * eps_from_x0(x, x0, table[t])
         if sigma > 0:
-            x = x + sigma * _noise(x, generator)
+            x = x + sigma * noise_like(x, generator)
     yield Step(n, n, x, x, "t = 0")
 
 
@@ -125,7 +123,7 @@ def euler(
     times = _visits(table, steps, start, times)
     n = len(times) - 1
     for i, (t, s) in enumerate(pairwise(times)):
-        x0 = _guess(eps, x, t, table[t], clip)
+        x0 = guess(eps, x, t, table[t], clip)
         yield Step(i, n, x, x0, f"t = {t}")
         slope = eps_from_x0(x, x0, table[t])
         x = add_noise(x0, slope, table[s])  # z_s = x_0 + sigma_s slope: no huge sigma_T to be subtracted
@@ -155,12 +153,12 @@ def heun(
     times = _visits(table, steps, start, times)
     n = len(times) - 1
     for i, (t, s) in enumerate(pairwise(times)):
-        x0 = _guess(eps, x, t, table[t], clip)
+        x0 = guess(eps, x, t, table[t], clip)
         yield Step(i, n, x, x0, f"t = {t}")
         slope = eps_from_x0(x, x0, table[t])
         x = add_noise(x0, slope, table[s])  # Euler's step
         if s > 0 and table[t] >= FAR:
-            there = eps_from_x0(x, _guess(eps, x, s, table[s], clip), table[s])
+            there = eps_from_x0(x, guess(eps, x, s, table[s], clip), table[s])
             correction = table[s].sqrt() * (sigmas[s] - sigmas[t]) / 2
             x = x + correction.item() * (there - slope)
     yield Step(n, n, x, x, "t = 0")
@@ -238,11 +236,19 @@ def _ask(eps: Eps, x: Tensor, t: int) -> Tensor:
     return noise
 
 
-def _guess(eps: Eps, x: Tensor, t: int, a: Tensor, clip: bool) -> Tensor:
-    """The x_0 that belongs to x_t and the noise that `eps` finds in it."""
+def step_back(x: Tensor, x0: Tensor, a: Tensor, a_s: Tensor, generator: torch.Generator | None) -> Tensor:
+    """A draw of q(x_s | x_t, x_0), s < t, a = alpha_bar_t, a_s = alpha_bar_s; x_0 for s = 0. DDPM eq. 6."""
+    mean = posterior_mean(x, x0, a, a_s)
+    deviation = posterior_variance(a, a_s).sqrt().item()
+    return mean + deviation * noise_like(x, generator) if deviation > 0 else mean
+
+
+def guess(eps: Eps, x: Tensor, t: int, a: Tensor, clip: bool) -> Tensor:
+    """The x_0 that belongs to x_t and the noise that `eps` finds in it; a = alpha_bar_t."""
     x0 = x0_from_eps(x, _ask(eps, x, t), a)
     return x0.clamp(-1, 1) if clip else x0
 
 
-def _noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
+def noise_like(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Noise of N(0, I), of the shape, type and device of x."""
     return torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)

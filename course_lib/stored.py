@@ -1,6 +1,6 @@
 """Samples that take too long to make in a class: 1,000 pictures of each sampler, made once and kept.
 
-    python -m course_lib.stored        makes them again, half an hour on two CPU cores
+    python -m course_lib.stored        makes them again, half an hour on one CPU core
 
 They are PNG files in data/samples, 40 pictures in a row, in 64 levels of grey, which nobody sees and which
 saves a third of their size. Each says which weights it was made by, so that samples of older weights are not
