@@ -6,11 +6,12 @@ from helpers import Rows
 from torch import nn
 
 from course_lib import zoo
-from course_lib.captions import PAD, START
 from course_lib.errors import CourseError
 from course_lib.fit import fit
 from course_lib.methods.text_to_image import TextToImage, forget
+from course_lib.nn.text import PAD
 from course_lib.schedules import alpha_bars, cosine_betas, eps_from_v, eps_from_x0, v_from
+from course_lib.words import START
 
 SMALL = dict(
     words=("big", "blue", "red", "small"), length=4, channels=1, size=8, widths=(16, 16), blocks=1, embed=16,

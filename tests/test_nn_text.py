@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from course_lib import captions, data
-from course_lib.captions import PAD, START, Captioned, decode, encode, tokenise, unknown, vocabulary
+from course_lib.captions import Captioned
 from course_lib.errors import CourseError
-from course_lib.nn.text import CrossAttention, Words
+from course_lib.nn.text import PAD, CrossAttention, Words
+from course_lib.words import START, decode, encode, tokenise, unknown, vocabulary
 
 WORDS = ("cook", "dark", "light", "man", "medium-dark", "noto", "woman")
 

@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import samplers
-from course_lib.captions import encode
 from course_lib.errors import CourseError
 from course_lib.method import Loss, Step
 from course_lib.methods.guidance import drop_labels, guide
 from course_lib.nn.text import PAD, Words
 from course_lib.nn.unet import UNet
 from course_lib.schedules import add_noise, alpha_bars, cosine_betas, eps_from_v, v_from
+from course_lib.words import encode
 
 
 class TextToImage(nn.Module):
