@@ -1761,12 +1761,13 @@ viz.figure(
 # %% [markdown]
 # *How many pictures have a training picture within a given distance.*
 #
-# If the network copied, the blue curve would rise steeply near 0. Only 18,000 of its 58,000 training pictures
-# are here (4,000 on the right, to save time); but if all samples were copies, three of ten would be copies of these, and the left curve would
-# begin with a step of that height. It does not: our samples have no nearer neighbours than pictures that the
-# network cannot have copied. Be careful with the conclusion all the same: 64 samples rule out that copying
-# is the rule, not that it happens. Large models have been caught with single training pictures in them (N.
-# Carlini et al., arXiv 2301.13188), mostly with those that stood in the data many times.
+# If the network copied, the blue curve would rise steeply near 0. Only 18,000 of its 58,000 training
+# pictures are here (4,000 on the right, to save time); but if all samples were copies, three of ten would be
+# copies of these, and the left curve would begin with a step of that height. It does not: our samples have
+# no nearer neighbours than pictures that the network cannot have copied. Be careful with the conclusion all
+# the same: 64 samples rule out that copying is the rule, not that it happens. Large models have been caught
+# with single training pictures in them (N. Carlini et al., arXiv 2301.13188), mostly with those that stood
+# in the data many times.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## 9. Which bug is this?
