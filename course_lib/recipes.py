@@ -13,19 +13,22 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import nn
 
 from course_lib import (
+    captions,
     data,
     earth,
     evaluate,
     evaluate_diffusion,
     evaluate_restoration,
+    evaluate_text,
     folders,
     styles,
     translation,
+    zoo,
 )
 from course_lib.disentangle import portraits, traversal_scores
 from course_lib.errors import CourseError, DataError
@@ -40,9 +43,13 @@ from course_lib.methods.denoising_autoencoder import DenoisingAutoencoder
 from course_lib.methods.features import FeatureNet
 from course_lib.methods.gan import GAN
 from course_lib.methods.iaf_vae import IAFVAE
+from course_lib.methods.kl_autoencoder import KLAutoencoder
+from course_lib.methods.latent_diffusion import LatentDiffusion
 from course_lib.methods.pix2pix import Pix2Pix
 from course_lib.methods.super_resolution import SuperResolution
+from course_lib.methods.text_to_image import TextToImage
 from course_lib.methods.vae import VAE
+from course_lib.methods.vq_vae import VQVAE
 
 
 class Recipe(NamedTuple):
@@ -61,6 +68,7 @@ class Recipe(NamedTuple):
 
 
 FASHION = "MIT, as Fashion-MNIST (Zalando SE)"
+EMOJI = "Apache-2.0 (Noto Emoji), CC BY 4.0 (Twemoji) and MIT (Fluent Emoji)"
 
 
 def ae32_fashion(steps: int = 11_000) -> Recipe:
@@ -455,6 +463,71 @@ def sr_fashion(steps: int = 4_500) -> Recipe:
         "trained on 58,000 pictures of Fashion-MNIST",
         limits="Made for 2x2 means of clean Fashion-MNIST pictures; details are invented, not recovered.",
         licence=FASHION,
+    )
+
+
+def t2i_people(steps: int = 7_000) -> Recipe:
+    """People from a caption, such as "woman cook: dark skin tone", 32x32. About 30 minutes."""
+    return Recipe(
+        method=TextToImage,
+        kwargs=dict(words=captions.people_words(), widths=(64, 64, 64), spread=1.2),
+        data=lambda: captions.people(),
+        steps=steps,
+        fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
+        evaluate=evaluate_text.held_out_words,
+        about="Diffusion model that draws people from captions (v-prediction, cosine schedule, "
+        "cross-attention to words), trained on 2,118 drawings of Noto Emoji and Twemoji",
+        limits="It knows the words of its 2,118 captions and nothing else of the world, and draws in the two "
+        "styles that it saw.",
+        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+    )
+
+
+def kl_emoji(steps: int = 4_000) -> Recipe:
+    """Drawings of 64x64 through 16x16 latents of four channels, for latent diffusion. About 30 minutes."""
+    return Recipe(
+        method=KLAutoencoder,
+        kwargs=dict(widths=(32, 64), blocks=2, latent=4, kl=1e-4, edge=1.0),
+        data=lambda: captions.emoji_drawings("train").unlabelled(),
+        steps=steps,
+        fit=dict(batch=16, lr=warmup_cosine(steps), ema=0.998, clip=1.0),
+        evaluate=evaluate_text.new_things,
+        about="KL autoencoder for 64x64 drawings of things, three styles",
+        limits="Lines of one pixel are softened.",
+        licence=EMOJI,
+    )
+
+
+def vq_people(steps: int = 4_000) -> Recipe:
+    """Drawn people as 64 words out of a list of 256. About 8 minutes."""
+    return Recipe(
+        method=VQVAE,
+        kwargs=dict(widths=(32, 64), blocks=1, codes=256, dim=16),
+        data=lambda: data.people("train").unlabelled(),
+        steps=steps,
+        fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.998, clip=1.0),
+        evaluate=evaluate_text.new_people,
+        about="VQ-VAE for 32x32 drawings of people: 8x8 codes out of 256, 64 bytes",
+        limits="Small things of few pixels, such as eyes, come back blurred or not at all.",
+        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+    )
+
+
+def ldm_emoji(steps: int = 6_000) -> Recipe:
+    """Things from a caption, such as "fluent3d hot pepper", 64x64, in the latent of kl_emoji."""
+    return Recipe(
+        method=LatentDiffusion,
+        kwargs=dict(words=captions.emoji_words(), length=captions.EMOJI_LENGTH, widths=(80, 112), spread=1.2),
+        data=lambda: captions.emoji(),
+        steps=steps,
+        fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
+        evaluate=evaluate_text.held_out_things,
+        about="Latent diffusion model that draws things from captions, trained on 2,365 drawings",
+        limits="It knows each thing from three drawings at most.",
+        licence=EMOJI,
+        prepare=lambda m: cast(LatentDiffusion, m).use(
+            cast(KLAutoencoder, zoo.load("kl_emoji")), captions.emoji_drawings("train").floats[::4]
+        ),
     )
 
 

@@ -53,6 +53,20 @@ def snr(a: Tensor) -> Tensor:
     return a / (1 - a)
 
 
+def random_times(alpha_bar: Tensor, x0: Tensor, spread: float = 0.0) -> Tensor:
+    """A time to train at for each picture of x0 (B, ...): (B,) int64 in 1 .. T, alpha_bar being (T + 1,).
+
+    All t alike for spread 0 (DDPM algorithm 1), else T times the sigmoid of a normal number of deviation
+    `spread` (P. Esser et al., arXiv 2403.03206, section 3.1). At the ends there is little to learn: either
+    nothing of the picture is left, or hardly any noise is there.
+    """
+    T, n = len(alpha_bar) - 1, len(x0)
+    if not spread:
+        return torch.randint(1, T + 1, (n,), device=x0.device)
+    share = torch.sigmoid(spread * torch.randn(n, device=x0.device))  # in (0, 1)
+    return (T * share).long().clamp(max=T - 1) + 1
+
+
 def add_noise(x0: Tensor, eps: Tensor, a: Tensor) -> Tensor:
     """x_t out of x_0 and eps, both (B, ...): a draw of q(x_t | x_0) if eps is one of N(0, I). DDPM eq. 4."""
     signal, noise = _weights(a, x0)

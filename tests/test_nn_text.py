@@ -90,6 +90,33 @@ def test_no_held_out_combination_is_among_them_but_all_of_its_words():
     assert not {"skin", "tone"} & set(words)
 
 
+def test_held_out_things_lack_one_style_only():
+    train, held = captions.emoji_drawings("train"), captions.emoji_drawings("held_out")
+    words = captions.emoji_words()
+    assert len(train) + len(held) == 3 * 802
+    shown = set(train.captions)
+    for caption in held.captions:
+        style, thing = caption.split(" ", 1)
+        assert style == "fluent3d"
+        assert caption not in shown
+        assert {f"noto {thing}", f"twemoji {thing}"} < shown
+        assert not unknown(caption, words)
+    # the same drawing stands in the data with the same caption
+    whole = data.emoji("train", "fluent3d")
+    one = whole.captions.index(held.captions[20].split(" ", 1)[1])
+    assert torch.equal(held.x[20], whole.x[one])
+    assert not {train.names[k] for k in train.y.unique()} & {"People & Body", "Symbols"}
+
+
+def test_captions_of_things_fit_and_are_told_with_and_without_their_style():
+    made, words = captions.emoji(), captions.emoji_words()
+    drawn = captions.emoji_drawings("train")
+    assert torch.equal(made.x, drawn.x)
+    row = drawn.captions.index("twemoji hot pepper")
+    assert decode(made.tokens[row : row + 1], words) == ["twemoji hot pepper"]
+    assert decode(made.without[row : row + 1], words) == ["hot pepper"]
+
+
 def test_bare_captions_are_drawn_afresh():
     pictures, rows = torch.zeros(200, 3, 4, 4, dtype=torch.uint8), torch.arange(200)[:, None]
     made = Captioned(pictures, rows + 1000, rows, bare=0.5)

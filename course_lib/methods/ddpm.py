@@ -37,6 +37,7 @@ from course_lib.schedules import (
     eps_from_v,
     eps_from_x0,
     linear_betas,
+    random_times,
     v_from,
 )
 from course_lib.variational_bound import Bound, Variance, variational_bound
@@ -63,7 +64,7 @@ class DDPM(nn.Module):
         schedule: Literal["linear", "cosine"] = "cosine",
         predict: Predict = "v",  # what the network says
         drop: float = 0.1,  # share of the labels that training leaves out
-        spread: float = 0.0,  # of t in training: 0 draws all alike, else most often midway, see `_times`
+        spread: float = 0.0,  # of t in training: 0 draws all alike, else most often midway: `random_times`
         lr: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
@@ -102,7 +103,7 @@ class DDPM(nn.Module):
     def losses(self, batch: Tensor | tuple[Tensor, Tensor], step: int) -> Iterator[Loss]:
         """batch = x (B, C, H, W), or (x, y) with y (B,) int64 where there are classes."""
         x0, y = batch if isinstance(batch, tuple) else (batch, None)
-        t = self._times(x0)
+        t = random_times(self.alpha_bar, x0, self.spread)
         a, eps = self.alpha_bar[t], torch.randn_like(x0)
         if y is not None:
             y = drop_labels(y, self.drop, self.classes)
@@ -124,16 +125,6 @@ class DDPM(nn.Module):
             return self.eps(x, t, y)
 
         return variational_bound(eps, x, self.alpha_bar, terms=terms, variance=variance, generator=generator)
-
-    def _times(self, x0: Tensor) -> Tensor:
-        """A time for each picture, (B,) int64 in 1 .. T: uniform, or T times the sigmoid of a normal number
-        of deviation `spread` (P. Esser et al., arXiv 2403.03206, section 3.1). At the ends there is little to
-        learn: either nothing of the picture is left, or hardly any noise is there."""
-        T, n = len(self.alpha_bar) - 1, len(x0)
-        if not self.spread:
-            return torch.randint(1, T + 1, (n,), device=x0.device)
-        share = torch.sigmoid(self.spread * torch.randn(n, device=x0.device))  # in (0, 1)
-        return (T * share).long().clamp(max=T - 1) + 1
 
     @torch.no_grad()
     def sample(

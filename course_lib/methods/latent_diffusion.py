@@ -46,6 +46,7 @@ class LatentDiffusion(nn.Module):
         text: int = 64,  # width of the vector of a word
         T: int = 1000,
         drop: float = 0.1,  # share of the captions that training leaves out
+        spread: float = 0.0,  # of t in training, as in TextToImage
         lr: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
@@ -53,8 +54,8 @@ class LatentDiffusion(nn.Module):
         self.autoencoder = frozen(KLAutoencoder(channels, latent, ae_widths, ae_blocks))
         self.register_buffer("scale", torch.ones(()))
         self.diffusion = TextToImage(
-            words, length, latent, size // self.autoencoder.factor, widths, blocks, embed, text, T, drop, lr,
-            weight_decay,
+            words, length, latent, size // self.autoencoder.factor, widths, blocks, embed, text, T, drop,
+            spread, lr, weight_decay,
         )  # fmt: skip
 
     @torch.no_grad()

@@ -4,7 +4,7 @@ A. Nichol et al., "GLIDE", arXiv 2112.10741 (the idea); R. Rombach et al., arXiv
 (words by cross-attention, `nn/text.py`); J. Ho, T. Salimans, arXiv 2207.12598 (captions left out now and
 then, and guidance); J. Ho et al., arXiv 2006.11239, with v-prediction (arXiv 2202.00512), as in `ddpm.py`.
 
-    x_t   = sqrt(a) x_0 + sqrt(1 - a) eps, a = alpha_bar_t, t uniform in 1 .. T
+    x_t   = sqrt(a) x_0 + sqrt(1 - a) eps, a = alpha_bar_t
     L     = E |v - v_net(x_t, t, caption)|^2, v = sqrt(a) eps - sqrt(1 - a) x_0
     eps_g = eps(x_t, "") + g (eps(x_t, caption) - eps(x_t, ""))
 
@@ -27,7 +27,7 @@ from course_lib.method import Loss, Step
 from course_lib.methods.guidance import drop_labels, guide
 from course_lib.nn.text import PAD, Words
 from course_lib.nn.unet import UNet
-from course_lib.schedules import add_noise, alpha_bars, cosine_betas, eps_from_v, v_from
+from course_lib.schedules import add_noise, alpha_bars, cosine_betas, eps_from_v, random_times, v_from
 from course_lib.words import encode
 
 
@@ -49,12 +49,13 @@ class TextToImage(nn.Module):
         text: int = 64,  # width of the vector of a word
         T: int = 1000,
         drop: float = 0.1,  # share of the captions that training leaves out
+        spread: float = 0.0,  # of t in training: 0 draws all alike, else most often midway: `random_times`
         lr: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
         self.words, self.length = tuple(words), length
-        self.channels, self.size, self.drop = channels, size, drop
+        self.channels, self.size, self.drop, self.spread = channels, size, drop, spread
         self.lr, self.weight_decay = lr, weight_decay
         self.register_buffer("alpha_bar", alpha_bars(cosine_betas(T)).float())  # (T + 1,)
         self.words_net = Words(len(self.words) + 2, text)
@@ -93,7 +94,7 @@ class TextToImage(nn.Module):
     def losses(self, batch: tuple[Tensor, Tensor], step: int) -> Iterator[Loss]:
         """batch = x (B, C, H, W) and tokens (B, L) int64."""
         x0, tokens = batch
-        t = torch.randint(1, len(self.alpha_bar), (len(x0),), device=x0.device)
+        t = random_times(self.alpha_bar, x0, self.spread)
         a, eps = self.alpha_bar[t], torch.randn_like(x0)
         v = self.v(add_noise(x0, eps, a), t, forget(tokens, self.drop))
         yield Loss("net", F.mse_loss(v, v_from(x0, eps, a)))
