@@ -488,7 +488,7 @@ def kl_emoji(steps: int = 4_000) -> Recipe:
     return Recipe(
         method=KLAutoencoder,
         kwargs=dict(widths=(32, 64), blocks=2, latent=4, kl=1e-4, edge=1.0),
-        data=lambda: captions.emoji_drawings("train").unlabelled(),
+        data=lambda: captions.emoji_drawings("train", captions.THINGS).unlabelled(),
         steps=steps,
         fit=dict(batch=16, lr=warmup_cosine(steps), ema=0.998, clip=1.0),
         evaluate=evaluate_text.new_things,
@@ -514,7 +514,8 @@ def vq_people(steps: int = 4_000) -> Recipe:
 
 
 def ldm_emoji(steps: int = 6_000) -> Recipe:
-    """Things from a caption, such as "fluent3d hot pepper", 64x64, in the latent of kl_emoji."""
+    """Faces, animals, plants and food from a caption, such as "fluent3d hot pepper", 64x64, in the latent of
+    kl_emoji, which has to be there. About 80 minutes."""
     return Recipe(
         method=LatentDiffusion,
         kwargs=dict(words=captions.emoji_words(), length=captions.EMOJI_LENGTH, widths=(80, 112), spread=1.2),
@@ -522,7 +523,7 @@ def ldm_emoji(steps: int = 6_000) -> Recipe:
         steps=steps,
         fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
         evaluate=evaluate_text.held_out_things,
-        about="Latent diffusion model that draws things from captions, trained on 2,365 drawings",
+        about="Latent diffusion model that draws things from captions, trained on 1,079 drawings",
         limits="It knows each thing from three drawings at most.",
         licence=EMOJI,
         prepare=lambda m: cast(LatentDiffusion, m).use(

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from course_lib.widgets.caption_box import CaptionBox as CaptionBox
     from course_lib.widgets.compare import Compare as Compare
     from course_lib.widgets.denoiser import Denoiser as Denoiser
     from course_lib.widgets.film import Film as Film
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from course_lib.widgets.translate import Translate as Translate
 
 __all__ = [
+    "CaptionBox",
     "Compare",
     "Denoiser",
     "Film",
@@ -49,6 +51,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CaptionBox": "caption_box",
     "Compare": "compare",
     "Denoiser": "denoiser",
     "Film": "film",

@@ -1,4 +1,4 @@
-"""What a LiveDenoiser samples: pictures of which shape, from which noise levels, with which choices."""
+"""What is sampled in a page: pictures of which shape, from which noise levels, with which choices."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
         """The part of the page's state that says what can be sampled."""
         return {
             "shape": list(self.shape),
-            "plans": {str(n): self._visits(n) for n in sorted(self.steps)},
+            "plans": visits(self.alpha_bar, self.steps),
             "names": self.names,
             "null": -1 if self.null is None else self.null,
             "steps": self.steps[0],
@@ -42,10 +42,6 @@ class Plan(NamedTuple):
             "seed": self.seed,
             "clip": self.clip,
         }
-
-    def _visits(self, n: int) -> list[list[float]]:
-        """The times that n steps visit, noise first, each with its alpha_bar."""
-        return [[t, float(self.alpha_bar[t])] for t in timesteps(len(self.alpha_bar) - 1, n)]
 
 
 def checked_plan(
@@ -60,38 +56,61 @@ def checked_plan(
     clip: bool,
 ) -> Plan:
     """The plan for what the user gave. Raises `WidgetError` on bad input."""
-    table = _table(alpha_bar)
-    T = len(table) - 1
+    table = checked_table(alpha_bar)
     size = tuple(shape) if isinstance(shape, Sequence | torch.Size) else ()
-    if len(size) != 3 or not all(_whole(n, 1, 4096) for n in size) or size[0] not in (1, 3):
+    if len(size) != 3 or not all(whole(n, 1, 4096) for n in size) or size[0] not in (1, 3):
         raise WidgetError(f"shape must be (C, H, W) with C = 1 or 3, but it is {shape!r}.")
+    classes = [] if names is None else [str(name) for name in names]
+    if null is not None and (not classes or not whole(null, 0, 10**6)):
+        raise WidgetError(
+            f"null is a label that means no class, a whole number beside names; it is {null!r}."
+        )
+    if not whole(label, 0, max(len(classes) - 1, 0)):
+        raise WidgetError(f"label must be from 0 to {max(len(classes) - 1, 0)}, but it is {label!r}.")
+    choices, strength = checked_steps(steps, table), checked_guidance(guidance)
+    strength = strength if null is not None else 1.0
+    return Plan(table, size, classes, null, choices, label, strength, checked_seed(seed), bool(clip))
+
+
+def visits(alpha_bar: torch.Tensor, steps: Sequence[int]) -> dict[str, list[list[float]]]:
+    """For each number of steps the times that it visits, noise first, each with its alpha_bar."""
+    T = len(alpha_bar) - 1
+    return {str(n): [[t, float(alpha_bar[t])] for t in timesteps(T, n)] for n in sorted(steps)}
+
+
+def checked_steps(steps: Sequence[int], table: torch.Tensor) -> list[int]:
+    """The numbers of steps to choose from, each once. Raises `WidgetError` on bad input, as all below do."""
     choices = list(steps) if isinstance(steps, Sequence) else [steps]
-    most = min(T, _MOST_STEPS)
-    if not 1 <= len(choices) <= _MOST_CHOICES or not all(_whole(n, 1, most) for n in choices):
+    most = min(len(table) - 1, _MOST_STEPS)
+    if not 1 <= len(choices) <= _MOST_CHOICES or not all(whole(n, 1, most) for n in choices):
         raise WidgetError(
             f"steps must be 1 to {_MOST_CHOICES} whole numbers from 1 to {most}, such as (20, 5), but it is "
             f"{steps!r}."
         )
-    classes = [] if names is None else [str(name) for name in names]
-    if null is not None and (not classes or not _whole(null, 0, 10**6)):
-        raise WidgetError(
-            f"null is a label that means no class, a whole number beside names; it is {null!r}."
-        )
-    if not _whole(label, 0, max(len(classes) - 1, 0)):
-        raise WidgetError(f"label must be from 0 to {max(len(classes) - 1, 0)}, but it is {label!r}.")
+    return list(dict.fromkeys(choices))
+
+
+def checked_guidance(guidance: float) -> float:
+    """A guidance from 0 to 8."""
     if not isinstance(guidance, int | float) or not 0 <= guidance <= 8:
         raise WidgetError(f"guidance must be a number from 0 to 8, but it is {guidance!r}.")
-    if not _whole(seed, 0, 2**32 - 1):
+    return float(guidance)
+
+
+def checked_seed(seed: int) -> int:
+    """A seed of `page_noise`."""
+    if not whole(seed, 0, 2**32 - 1):
         raise WidgetError(f"seed must be a whole number from 0 to {2**32 - 1}, but it is {seed!r}.")
-    strength = float(guidance) if null is not None else 1.0
-    return Plan(table, size, classes, null, list(dict.fromkeys(choices)), label, strength, seed, bool(clip))
+    return seed
 
 
-def _whole(value: object, low: int, high: int) -> bool:
+def whole(value: object, low: int, high: int) -> bool:
+    """Whether `value` is a whole number from `low` to `high`."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _table(alpha_bar: ArrayLike | torch.Tensor) -> torch.Tensor:
+def checked_table(alpha_bar: ArrayLike | torch.Tensor) -> torch.Tensor:
+    """A noise schedule (T + 1,) as float64."""
     try:
         plain = alpha_bar.detach().cpu() if isinstance(alpha_bar, torch.Tensor) else alpha_bar
         table = torch.as_tensor(np.asarray(plain, dtype=np.float64))

@@ -19,6 +19,7 @@ from torch import Tensor
 from course_lib.export import frozen, to_onnx
 from course_lib.method import Step
 from course_lib.samplers import ddim
+from course_lib.widgets.asked import asked
 from course_lib.widgets.diffusion_plan import Plan, checked_plan
 from course_lib.widgets.frames import evenly, faded, frame_sheet, noisy_pixels, strip
 from course_lib.widgets.packing import enlarged, stacked
@@ -52,7 +53,16 @@ class LiveDenoiser(NetworkWidget):
     Bad input never stops the cell: `problem` holds a sentence, which is shown in place of the widget.
     """
 
-    _esm = module_source("runtime", "player", "slider", "sampling", "live_denoiser_view", "live_denoiser")
+    _esm = module_source(
+        "runtime",
+        "player",
+        "slider",
+        "sampling",
+        "live_controls",
+        "live_run",
+        "live_denoiser_view",
+        "live_denoiser",
+    )
     shape = traitlets.List(traitlets.Int()).tag(sync=True)  # C, H, W
     plans = traitlets.Dict().tag(sync=True)  # number of steps -> [[t, alpha_bar_t], ...], noise first
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -125,33 +135,16 @@ def _run(eps: Callable[..., Tensor], plan: Plan) -> list[Step]:
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
         if not plan.names:
-            return _asked(eps, x, t)
+            return asked(eps, x, t)
         y = torch.full((len(x),), plan.label)
         if plan.null is None or plan.guidance == 1:
-            return _asked(eps, x, t, y)
-        both = _asked(eps, x.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([y, torch.full_like(y, plan.null)]))
+            return asked(eps, x, t, y)
+        both = asked(eps, x.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([y, torch.full_like(y, plan.null)]))
         told, untold = both.chunk(2)
         return untold + plan.guidance * (told - untold)
 
     run = ddim(guided, torch.from_numpy(noise), plan.alpha_bar, steps=plan.steps[0], clip=plan.clip)
     return list(run)
-
-
-def _asked(eps: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    x, shapes = inputs[0], ", ".join(str(tuple(value.shape)) for value in inputs)
-    try:
-        answer = eps(*inputs)
-    except Exception as error:  # a student's network: a sentence, not a dead cell
-        reason = str(error).strip().split("\n")[0][:200]
-        raise WidgetError(
-            f"eps stopped on inputs of shape {shapes}: {type(error).__name__}: {reason}."
-        ) from error
-    if not isinstance(answer, Tensor) or answer.shape != x.shape:
-        given = tuple(answer.shape) if isinstance(answer, Tensor) else f"a {type(answer).__name__}"
-        raise WidgetError(f"eps must give a tensor of the shape of x, {tuple(x.shape)}, but it gave {given}.")
-    if not torch.isfinite(answer).all():
-        raise WidgetError(f"eps gave NaN or infinity at t = {int(inputs[1][0])}: has the training diverged?")
-    return answer.float()
 
 
 def _recorded(run: list[Step], plan: Plan) -> dict[str, object]:

@@ -35,16 +35,21 @@ function ddimStep(x, eps, a, aNext, clip, eta, fresh) {
   return { x0, next };
 }
 
-// The noise that the network finds in x at time t: with a class and guidance, both halves are one batch of two.
-async function guidedEps(network, x, shape, t, { label, none, guidance }) {
-  const twice = label !== null && none !== null && guidance !== 1;
-  const batch = twice ? 2 : 1;
-  const data = new Float32Array(batch * x.length);
-  for (let i = 0; i < batch; i++) data.set(x, i * x.length);
-  const whole = (values) => ({ data: BigInt64Array.from(values, BigInt), dims: [batch] });
+// The noise that the network finds in x, pictures of `shape` one after another, at time t. Its input `name` is `told`, the same
+// for all pictures, or has none where that is null. Guidance asks it a second time, for `untold`, all in one batch.
+async function guidedEps(network, x, shape, t, { name, told, untold, guidance }) {
+  const count = x.length / shape.reduce((a, b) => a * b);
+  const rows = told !== null && untold !== null && guidance !== 1 ? [told, untold] : [told];
+  const batch = count * rows.length;
+  const data = new Float32Array(rows.length * x.length);
+  rows.forEach((_, i) => data.set(x, i * x.length));
+  const whole = (values, ...more) => ({ data: BigInt64Array.from(values, BigInt), dims: [batch, ...more] });
   const feeds = { x: { data, dims: [batch, ...shape] }, t: whole(Array(batch).fill(t)) };
-  if (label !== null) feeds.label = whole(twice ? [label, none] : [label]);
+  if (told !== null) {
+    const width = Array.isArray(told) ? [told.length] : [];
+    feeds[name] = whole(rows.flatMap((row) => Array(count).fill(row).flat()), ...width);
+  }
   const { eps } = await network.run(feeds);
-  if (!twice) return eps.data;
-  return eps.data.slice(0, x.length).map((told, i) => eps.data[x.length + i] + guidance * (told - eps.data[x.length + i]));
+  if (rows.length === 1) return eps.data;
+  return eps.data.slice(0, x.length).map((one, i) => eps.data[x.length + i] + guidance * (one - eps.data[x.length + i]));
 }
