@@ -141,8 +141,11 @@ def sample(
     out: Annotated[Path, typer.Option(help=".npy for uint8 (N, H, W, C), .png for a grid.")] = Path(
         "samples.png"
     ),
+    caption: Annotated[str, typer.Option(help="What to draw, for a model that reads: t2i_people.")] = "",
 ) -> None:
     """Draw new pictures from a trained model."""
+    import inspect
+
     import numpy as np
     import torch
 
@@ -156,7 +159,10 @@ def sample(
     model = zoo.load(name)
     if not isinstance(model, CanSample):
         raise CourseError(f"{name} holds the class {type(model).__name__}, which cannot make new pictures.")
-    for step in model.sample(n, generator=torch.Generator().manual_seed(seed)):
+    told = {"captions": caption} if caption else {}
+    if told and "captions" not in inspect.signature(model.sample).parameters:
+        raise CourseError(f"{name} cannot read: leave --caption out, or take t2i_people or ldm_emoji.")
+    for step in model.sample(n, generator=torch.Generator().manual_seed(seed), **told):
         x = step.x
     try:
         if out.suffix == ".npy":

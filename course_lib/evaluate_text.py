@@ -27,6 +27,7 @@ from course_lib.methods.vq_vae import VQVAE
 from course_lib.metrics import psnr
 
 TIMES = 4  # samples of each held-out caption and style
+STEPS = 30  # of the sampler
 
 
 class Neighbours(NamedTuple):
@@ -69,12 +70,9 @@ def draw(
     generator, parts = torch.Generator().manual_seed(seed), []
     for start in range(0, len(told), 100):
         asked = told[start : start + 100]
-        if isinstance(model, LatentDiffusion):  # decodes the end only
-            *_, last = model.latents(len(asked), generator=generator, captions=asked, guidance=guidance)
-            parts.append(model.decode(last.x))
-        else:
-            *_, last = model.sample(len(asked), generator=generator, captions=asked, guidance=guidance)
-            parts.append(last.x)
+        run = model.latents if isinstance(model, LatentDiffusion) else model.sample
+        *_, last = run(len(asked), generator=generator, captions=asked, guidance=guidance, steps=STEPS)
+        parts.append(model.decode(last.x) if isinstance(model, LatentDiffusion) else last.x)  # the end only
     return torch.cat(parts)
 
 

@@ -299,6 +299,24 @@ def test_sample_from_a_model_that_cannot(refused, weights, tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_a_caption_is_read(course, tmp_path):
+    told = "twemoji mage: light skin tone"
+    assert course("sample", "t2i_people", "--caption", told, "--n", 2, "--out", tmp_path / "a.npy")[0] == 0
+    model, g = zoo.load("t2i_people"), torch.Generator().manual_seed(0)
+    *_, last = model.sample(2, generator=g, captions=told)
+    assert (np.load(tmp_path / "a.npy") == viz.to_uint8(last.x)).all()
+
+
+def test_a_word_that_nobody_taught_is_named(refused, tmp_path):
+    sentence = refused("sample", "t2i_people", "--caption", "woman plumber", "--out", tmp_path / "a.png")
+    assert 'No picture in training had these words of "woman plumber": "plumber"' in sentence
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_model_that_cannot_read_is_told_no_caption(refused, sampler):
+    assert "toy cannot read: leave --caption out" in refused("sample", "toy", "--caption", "cook")
+
+
 def test_mistakes_in_sampling(refused, sampler, tmp_path):
     assert "--n must be at least 1, got 0" in refused("sample", "toy", "--n", 0)
     assert "--n must be at least 1, got -3" in refused("sample", "toy", "--n=-3")

@@ -54,7 +54,7 @@ class Perfect:
         self.known |= dict(zip(captions.with_style(held), held.floats, strict=True))
         self.asked = []
 
-    def sample(self, n, *, generator, captions, guidance):
+    def sample(self, n, *, generator, captions, guidance, steps):
         assert len(captions) == n
         self.asked += [(caption, guidance) for caption in captions]
         yield Step(0, 1, torch.zeros(n, 3, 32, 32))
@@ -93,7 +93,7 @@ class Copyist:
     def __init__(self, answers):
         self.answers = answers
 
-    def sample(self, n, *, generator, captions, guidance):
+    def sample(self, n, *, generator, captions, guidance, steps):
         yield Step(0, 1, torch.stack([self.answers[caption] for caption in captions]))
 
 
