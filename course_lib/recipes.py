@@ -513,7 +513,7 @@ def vq_people(steps: int = 4_000) -> Recipe:
     )
 
 
-def ldm_emoji(steps: int = 6_000) -> Recipe:
+def ldm_emoji(steps: int = 20_000) -> Recipe:
     """Faces, animals, plants and food from a caption, such as "fluent3d hot pepper", 64x64, in the latent of
     kl_emoji, which has to be there. About 80 minutes."""
     return Recipe(
