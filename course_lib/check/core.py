@@ -56,7 +56,8 @@ class Result:
 
     def __repr__(self) -> str:
         words = {"passed": "Passed", "failed": "Not yet", "not attempted": "Not attempted yet"}[self.status]
-        return f"{words}: {self.id} {self.title}. {self.message}"
+        stop = "" if self.title.endswith("?") else "."
+        return f"{words}: {self.id} {self.title}{stop} {self.message}"
 
     def _repr_html_(self) -> str:
         folded = None

@@ -193,7 +193,7 @@ check.start.to_signed(lambda pixels: pixels / 255, seed=3)
 # | 04 | The GAN zoo | Which small changes made such pictures sharp and controllable? |
 # | 05 | [From image to image](05_image_to_image.ipynb) | Can a drawing become a picture, a map a photo? |
 # | 06 | [Diffusion](06_diffusion.ipynb) | What if a network only ever learns to remove a little noise? |
-# | 07 | From text to image | How do words steer a picture? |
+# | 07 | [Latent diffusion](07_latent_and_text_to_image.ipynb) | How do words steer a picture? |
 # | 08 | Families of diffusion | What else can flow from noise to data? |
 # | 09 | Autoregressive models | What if we predict one pixel after the other? |
 # | 10 | Flows | Can we bend a plane so that nothing is lost? |
