@@ -956,12 +956,12 @@ viz.rows(
 
 # %%
 measured = zoo.manifest()["ldm_emoji"]["scores"]
-print(f"{'':28} {'thing':>6} {'style':>6}")
+print(f"{'':33} {'thing':>6} {'style':>6}")
 for name, text in ((" of training", "captions of training"), ("", "held-out captions")):
     for k in (1, 2, 4):
         style, thing = measured[f"style{name}, guidance {k}"], measured[f"thing{name}, guidance {k}"]
-        print(f"{text + f', guidance {k}':28} {thing:6.0%} {style:6.0%}")
-print(f"{'true held-out drawings':28} {measured['thing, true drawings']:6.0%}")
+        print(f"{text + f', guidance {k}':33} {thing:6.0%} {style:6.0%}")
+print(f"{'true held-out drawings':33} {measured['thing, true drawings']:6.0%}")
 
 # %% [markdown]
 # *Measured by us beforehand; four pictures of each held-out caption, and one of every twentieth of training.
@@ -1376,7 +1376,7 @@ def eps_unmasked(x, t):
 viz.rows(
     {
         **{f"exchanged, guidance {g}": drawn_with(second_colleague, g) for g in (0, 1, 2)},
-        "padding not hidden, guidance 1": last.x,
+        "padding not hidden,\nguidance 1": last.x,
     },
     scale=1.8,
     quality=60,
