@@ -68,6 +68,7 @@ class Recipe(NamedTuple):
 
 
 FASHION = "MIT, as Fashion-MNIST (Zalando SE)"
+PEOPLE = "Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)"
 EMOJI = "Apache-2.0 (Noto Emoji), CC BY 4.0 (Twemoji) and MIT (Fluent Emoji)"
 
 
@@ -284,7 +285,7 @@ def gan_people(steps: int = 7_500) -> Recipe:
         "random), z of 64 numbers, drawn people in Noto and Twemoji style, 32x32",
         limits="2,118 drawings: most faces are whole, many standing figures and costumes are torn. Which "
         "tones, hair and roles come up, and how often, is what the drawings have.",
-        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+        licence=PEOPLE,
     )  # fmt: skip
 
 
@@ -467,11 +468,11 @@ def sr_fashion(steps: int = 4_500) -> Recipe:
 
 
 def t2i_people(steps: int = 7_000) -> Recipe:
-    """People from a caption, such as "woman cook: dark skin tone", 32x32. About 30 minutes."""
+    """People from a caption, such as "woman cook: dark skin tone", 32x32. About 40 minutes."""
     return Recipe(
         method=TextToImage,
         kwargs=dict(words=captions.people_words(), widths=(64, 64, 64), spread=1.2),
-        data=lambda: captions.people(),
+        data=captions.people,
         steps=steps,
         fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
         evaluate=evaluate_text.held_out_words,
@@ -479,7 +480,7 @@ def t2i_people(steps: int = 7_000) -> Recipe:
         "cross-attention to words), trained on 2,118 drawings of Noto Emoji and Twemoji",
         limits="It knows the words of its 2,118 captions and nothing else of the world, and draws in the two "
         "styles that it saw.",
-        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+        licence=PEOPLE,
     )
 
 
@@ -499,7 +500,7 @@ def kl_emoji(steps: int = 4_000) -> Recipe:
 
 
 def vq_people(steps: int = 4_000) -> Recipe:
-    """Drawn people as 64 words out of a list of 256. About 8 minutes."""
+    """Drawn people as 64 words out of a list of 256. About 7 minutes."""
     return Recipe(
         method=VQVAE,
         kwargs=dict(widths=(32, 64), blocks=1, codes=256, dim=16),
@@ -509,21 +510,22 @@ def vq_people(steps: int = 4_000) -> Recipe:
         evaluate=evaluate_text.new_people,
         about="VQ-VAE for 32x32 drawings of people: 8x8 codes out of 256, 64 bytes",
         limits="Small things of few pixels, such as eyes, come back blurred or not at all.",
-        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+        licence=PEOPLE,
     )
 
 
 def ldm_emoji(steps: int = 20_000) -> Recipe:
     """Faces, animals, plants and food from a caption, such as "fluent3d hot pepper", 64x64, in the latent of
-    kl_emoji, which has to be there. About 80 minutes."""
+    kl_emoji. About 65 minutes."""
     return Recipe(
         method=LatentDiffusion,
         kwargs=dict(words=captions.emoji_words(), length=captions.EMOJI_LENGTH, widths=(80, 112), spread=1.2),
-        data=lambda: captions.emoji(),
+        data=captions.emoji,
         steps=steps,
         fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
         evaluate=evaluate_text.held_out_things,
-        about="Latent diffusion model that draws things from captions, trained on 1,079 drawings",
+        about="Latent diffusion model that draws faces, animals, plants and food from captions, trained on "
+        "1,079 drawings",
         limits="It knows each thing from three drawings at most.",
         licence=EMOJI,
         prepare=lambda m: cast(LatentDiffusion, m).use(
@@ -560,7 +562,7 @@ def people_features(steps: int = 2_500) -> Recipe:
         about="Classifier of drawn people (style, tone, gender word, role), 128 features",
         limits="A ruler for 32x32 drawings on white. Tone means the skin-tone modifier of a drawing, gender "
         "the word in its caption. A role is known only if training showed it.",
-        licence="Apache-2.0 (Noto Emoji) and CC BY 4.0 (Twemoji)",
+        licence=PEOPLE,
     )
 
 

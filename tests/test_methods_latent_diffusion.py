@@ -97,3 +97,12 @@ def test_samples_are_decoded_latents_and_those_are_not_clipped(both):
 def test_an_autoencoder_of_other_sizes_is_refused(both):
     with pytest.raises(CourseError, match="This autoencoder has other sizes"):
         both[0].use(KLAutoencoder(**(AE | dict(latent=3))), pictures())
+
+
+def test_what_is_said_of_the_diffusion_reaches_it():
+    told = dict(T=60, drop=0.3, spread=1.3, lr=0.01, weight_decay=0.2)
+    inner = LatentDiffusion(**SMALL, **told).diffusion
+    assert len(inner.alpha_bar) == 61
+    assert {name: getattr(inner, name) for name in told if name != "T"} == {
+        k: told[k] for k in told if k != "T"
+    }

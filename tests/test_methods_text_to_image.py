@@ -164,3 +164,15 @@ def test_what_the_words_say_comes_out_of_noise():
         errors = (last.x[:, None] - squares(asked)[None]).square().mean((2, 3, 4))
         assert errors.diagonal().max() < 0.08  # any two of the pictures are 0.32 or more apart
         assert errors.argmin(1).tolist() == [0, 1, 2, 3]
+
+
+def test_with_a_spread_middling_times_are_drawn_more_often():
+    """Of t / T = sigmoid(1.2 N(0, 1)), 0.752 lie between 0.2 and 0.8; evenly drawn, 0.6."""
+    for spread, share in ((1.2, 0.752), (0.0, 0.6)):
+        made = model(zero, spread=spread)
+        tokens = made.encode(["red"] * 1000)
+        for _ in range(20):
+            list(made.losses((pictures(1000), tokens), 0))
+        t = torch.cat([t for _, t, _ in made.net.asked]) / 1000
+        found = ((t > 0.2) & (t <= 0.8)).double().mean().item()
+        assert abs(found - share) < 5 * (share * (1 - share) / 20_000) ** 0.5, spread

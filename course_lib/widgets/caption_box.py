@@ -19,6 +19,7 @@ from torch import Tensor
 
 from course_lib.export import frozen, to_onnx
 from course_lib.method import Step
+from course_lib.methods.guidance import guide
 from course_lib.samplers import ddim
 from course_lib.widgets.asked import asked
 from course_lib.widgets.caption_plan import MOST, CaptionPlan, checked_caption, checked_captions
@@ -157,7 +158,7 @@ def _run(eps: Callable[..., Tensor], plan: CaptionPlan) -> list[Step]:
         if plan.guidance == 1:
             return asked(eps, x, t, tokens)
         told, untold = asked(eps, x.repeat(2, 1, 1, 1), t.repeat(2), both).chunk(2)
-        return untold + plan.guidance * (told - untold)
+        return guide(told, untold, plan.guidance)
 
     with torch.no_grad():
         run = ddim(guided, torch.from_numpy(noise), plan.alpha_bar, steps=plan.steps[0], clip=plan.clip)

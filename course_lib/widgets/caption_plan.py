@@ -12,6 +12,7 @@ from course_lib.errors import CourseError
 from course_lib.widgets.diffusion_plan import (
     checked_guidance,
     checked_seed,
+    checked_shape,
     checked_steps,
     checked_table,
     visits,
@@ -77,9 +78,7 @@ def checked_captions(
 ) -> CaptionPlan:
     """The plan for what the user gave. Raises `WidgetError` on bad input."""
     table = checked_table(alpha_bar)
-    size = tuple(shape) if isinstance(shape, Sequence | torch.Size) else ()
-    if len(size) != 3 or not all(whole(n, 1, 4096) for n in size) or size[0] not in (1, 3):
-        raise WidgetError(f"shape must be (C, H, W) with C = 1 or 3, but it is {shape!r}.")
+    size = checked_shape(shape)
     known = _checked_words(words)
     if not whole(length, 2, 1000):
         raise WidgetError(

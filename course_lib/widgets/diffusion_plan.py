@@ -57,9 +57,7 @@ def checked_plan(
 ) -> Plan:
     """The plan for what the user gave. Raises `WidgetError` on bad input."""
     table = checked_table(alpha_bar)
-    size = tuple(shape) if isinstance(shape, Sequence | torch.Size) else ()
-    if len(size) != 3 or not all(whole(n, 1, 4096) for n in size) or size[0] not in (1, 3):
-        raise WidgetError(f"shape must be (C, H, W) with C = 1 or 3, but it is {shape!r}.")
+    size = checked_shape(shape)
     classes = [] if names is None else [str(name) for name in names]
     if null is not None and (not classes or not whole(null, 0, 10**6)):
         raise WidgetError(
@@ -78,8 +76,16 @@ def visits(alpha_bar: torch.Tensor, steps: Sequence[int]) -> dict[str, list[list
     return {str(n): [[t, float(alpha_bar[t])] for t in timesteps(T, n)] for n in sorted(steps)}
 
 
+def checked_shape(shape: Sequence[int]) -> tuple[int, int, int]:
+    """(C, H, W) of a picture. Raises `WidgetError` on bad input, as all below do."""
+    size = tuple(shape) if isinstance(shape, Sequence | torch.Size) else ()
+    if len(size) != 3 or not all(whole(n, 1, 4096) for n in size) or size[0] not in (1, 3):
+        raise WidgetError(f"shape must be (C, H, W) with C = 1 or 3, but it is {shape!r}.")
+    return size
+
+
 def checked_steps(steps: Sequence[int], table: torch.Tensor) -> list[int]:
-    """The numbers of steps to choose from, each once. Raises `WidgetError` on bad input, as all below do."""
+    """The numbers of steps to choose from, each once."""
     choices = list(steps) if isinstance(steps, Sequence) else [steps]
     most = min(len(table) - 1, _MOST_STEPS)
     if not 1 <= len(choices) <= _MOST_CHOICES or not all(whole(n, 1, most) for n in choices):

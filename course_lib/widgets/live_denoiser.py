@@ -18,6 +18,7 @@ from torch import Tensor
 
 from course_lib.export import frozen, to_onnx
 from course_lib.method import Step
+from course_lib.methods.guidance import guide
 from course_lib.samplers import ddim
 from course_lib.widgets.asked import asked
 from course_lib.widgets.diffusion_plan import Plan, checked_plan
@@ -141,7 +142,7 @@ def _run(eps: Callable[..., Tensor], plan: Plan) -> list[Step]:
             return asked(eps, x, t, y)
         both = asked(eps, x.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([y, torch.full_like(y, plan.null)]))
         told, untold = both.chunk(2)
-        return untold + plan.guidance * (told - untold)
+        return guide(told, untold, plan.guidance)
 
     run = ddim(guided, torch.from_numpy(noise), plan.alpha_bar, steps=plan.steps[0], clip=plan.clip)
     return list(run)

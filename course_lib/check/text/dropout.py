@@ -168,10 +168,6 @@ MISTAKES: Mistakes = (
         ),
         "The last token stays where a caption fills its row. All but the first are to be emptied.",
     ),
-    (
-        lambda tokens, share, chance: tokens.masked_fill((chance < share)[:, None] & (tokens == START), PAD),
-        "Only the opening goes, and the words stay. It is the other way round.",
-    ),
 )
 
 
