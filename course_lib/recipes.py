@@ -524,9 +524,8 @@ def ldm_emoji(steps: int = 20_000) -> Recipe:
         steps=steps,
         fit=dict(batch=32, lr=warmup_cosine(steps), ema=0.999, clip=1.0),
         evaluate=evaluate_text.held_out_things,
-        about="Latent diffusion model that draws faces, animals, plants and food from captions, trained on "
-        "1,079 drawings",
-        limits="It knows each thing from three drawings at most.",
+        about="Latent diffusion model that draws things from captions, trained on 1,079 drawings",
+        limits="It knows faces, animals, plants and food only, and each thing from three drawings at most.",
         licence=EMOJI,
         prepare=lambda m: cast(LatentDiffusion, m).use(
             cast(KLAutoencoder, zoo.load("kl_emoji")), captions.emoji_drawings("train").floats[::4]
